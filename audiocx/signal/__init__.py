@@ -1,0 +1,1 @@
+"""Arithmetic on waveforms and spectra: no parameters, no files."""
