@@ -1,0 +1,1 @@
+"""Complex layers on planar tensors: real parts of all features first, then the imaginary parts."""

@@ -1,0 +1,284 @@
+"""Arithmetics: what a topology asks for everything that depends on the kind of number.
+
+A topology names planes (real feature maps) and gets layers that map planar tensors to planar tensors:
+
+- `complex`: pairs of planes are complex features; complex kernels.
+- `real`: planes are real features; real kernels between all of them. It has twice the parameters and the
+  same multiply-adds as `complex` on the same planes.
+- `dual`: a kernel for the real halves and another for the imaginary halves, which never meet between input and
+  mask (split kernels, as in Deshpande's report); the parameters of `complex`, half its multiply-adds.
+
+Norms and activations go by abstract words from one table, so twins differ in arithmetic alone. A word with a
+dot in it is the import path of a user's own layer and is called with the number of features.
+"""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from audiocx.errors import ConfigError, describe, nearest
+from audiocx.layers.activation import LEAKY_SLOPE, CReLU, LeakyCReLU, ModReLU, SoftThreshold
+from audiocx.layers.convolution import ComplexConv2d, ComplexConvTranspose2d
+from audiocx.layers.initialisation import fan_in, gain_of, initialise_real
+from audiocx.layers.norm import ComplexRMSNorm, RMSNorm
+from audiocx.layers.planar import concatenate
+
+LayerMaker = Callable[[int], nn.Module]
+
+
+def _none(features: int) -> nn.Module:
+    del features
+    return nn.Identity()
+
+
+def _without_features(layer: Callable[[], nn.Module]) -> LayerMaker:
+    return lambda features: layer()
+
+
+# word -> (complex layer of C features, real layer of n features)
+WORDS: dict[str, dict[str, tuple[LayerMaker, LayerMaker]]] = {
+    "norm": {
+        "rms": (ComplexRMSNorm, RMSNorm),
+        "none": (_none, _none),
+    },
+    "activation": {
+        "relu": (_without_features(CReLU), _without_features(nn.ReLU)),
+        "leaky_relu": (
+            _without_features(LeakyCReLU),
+            _without_features(lambda: nn.LeakyReLU(LEAKY_SLOPE)),
+        ),
+        "mod_relu": (ModReLU, SoftThreshold),
+        "none": (_none, _none),
+    },
+}
+
+
+def import_path(path: str, *, where: str) -> Callable[..., nn.Module]:
+    """Return what a dotted import path names.
+
+    Raises:
+        ConfigError: there is no such module or name.
+    """
+    module_name, _, name = path.rpartition(".")
+    try:
+        found: Callable[..., nn.Module] = getattr(importlib.import_module(module_name), name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(describe(f"{where}: cannot import `{path}`", got=error)) from error
+    return found
+
+
+def look_up(kind: str, word: str) -> tuple[LayerMaker, LayerMaker]:
+    """Return the complex and the real layer of a word, or a user's own layer for both.
+
+    Raises:
+        ConfigError: the word is not in the table.
+    """
+    if "." in word:
+        layer = import_path(word, where=kind)
+        return layer, layer
+    table = WORDS[kind]
+    if word not in table:
+        raise ConfigError(describe(f"model: no {kind} `{word}`", do=nearest(word, table)))
+    return table[word]
+
+
+class Arithmetic(ABC):
+    """Makes the layers that depend on the kind of number."""
+
+    name: ClassVar[str]
+    paired: ClassVar[bool]
+    """Planes are halves of pairs: a spectrum enters and leaves as real and imaginary part."""
+
+    def planes(self, width: int) -> int:
+        """Number of planes of a layer whose width in complex features is `width`."""
+        return 2 * width
+
+    @abstractmethod
+    def convolution(
+        self,
+        in_planes: int,
+        out_planes: int,
+        kernel_size: Sequence[int],
+        stride: Sequence[int],
+        padding: Sequence[int],
+        *,
+        bias: bool,
+        activation: str = "none",
+    ) -> nn.Module:
+        """Convolution over (frequency, frame); `activation` is the word of what follows, for its gain."""
+
+    @abstractmethod
+    def transposed_convolution(
+        self,
+        in_planes: int,
+        out_planes: int,
+        kernel_size: Sequence[int],
+        stride: Sequence[int],
+        padding: Sequence[int],
+        *,
+        bias: bool,
+        activation: str = "none",
+    ) -> nn.Module:
+        """Transposed convolution, called with (tensor, output size)."""
+
+    @abstractmethod
+    def norm(self, word: str, planes: int) -> nn.Module:
+        """Norm of the word table."""
+
+    @abstractmethod
+    def activation(self, word: str, planes: int) -> nn.Module:
+        """Activation of the word table."""
+
+    def concatenate(self, tensors: Sequence[Tensor]) -> Tensor:
+        """Join along features, keeping pairs together where planes are halves of pairs."""
+        return concatenate(tensors) if self.paired else torch.cat(list(tensors), 1)
+
+
+class ComplexArithmetic(Arithmetic):
+    """Complex kernels on pairs of planes."""
+
+    name = "complex"
+    paired = True
+
+    def convolution(
+        self,
+        in_planes: int,
+        out_planes: int,
+        kernel_size: Sequence[int],
+        stride: Sequence[int],
+        padding: Sequence[int],
+        *,
+        bias: bool,
+        activation: str = "none",
+    ) -> nn.Module:
+        """Complex convolution."""
+        return ComplexConv2d(
+            in_planes // 2, out_planes // 2, kernel_size, stride, padding, bias=bias, gain=gain_of(activation)
+        )
+
+    def transposed_convolution(
+        self,
+        in_planes: int,
+        out_planes: int,
+        kernel_size: Sequence[int],
+        stride: Sequence[int],
+        padding: Sequence[int],
+        *,
+        bias: bool,
+        activation: str = "none",
+    ) -> nn.Module:
+        """Complex transposed convolution."""
+        return ComplexConvTranspose2d(
+            in_planes // 2, out_planes // 2, kernel_size, stride, padding, bias=bias, gain=gain_of(activation)
+        )
+
+    def norm(self, word: str, planes: int) -> nn.Module:
+        """Complex norm."""
+        return look_up("norm", word)[0](planes // 2)
+
+    def activation(self, word: str, planes: int) -> nn.Module:
+        """Complex activation."""
+        return look_up("activation", word)[0](planes // 2)
+
+
+class RealArithmetic(Arithmetic):
+    """Real kernels between all planes."""
+
+    name = "real"
+    paired = False
+    groups: ClassVar[int] = 1
+
+    def convolution(
+        self,
+        in_planes: int,
+        out_planes: int,
+        kernel_size: Sequence[int],
+        stride: Sequence[int],
+        padding: Sequence[int],
+        *,
+        bias: bool,
+        activation: str = "none",
+    ) -> nn.Module:
+        """Real convolution."""
+        layer = nn.Conv2d(
+            in_planes, out_planes, _pair(kernel_size), _pair(stride), _pair(padding), 1, self.groups, bias
+        )
+        self._initialise(layer, fan_in(in_planes // self.groups, kernel_size), activation)
+        return layer
+
+    def transposed_convolution(
+        self,
+        in_planes: int,
+        out_planes: int,
+        kernel_size: Sequence[int],
+        stride: Sequence[int],
+        padding: Sequence[int],
+        *,
+        bias: bool,
+        activation: str = "none",
+    ) -> nn.Module:
+        """Real transposed convolution."""
+        layer = nn.ConvTranspose2d(
+            in_planes, out_planes, _pair(kernel_size), _pair(stride), _pair(padding), 0, self.groups, bias
+        )
+        self._initialise(layer, fan_in(in_planes // self.groups, kernel_size, stride), activation)
+        return layer
+
+    def norm(self, word: str, planes: int) -> nn.Module:
+        """Real norm."""
+        return look_up("norm", word)[1](planes)
+
+    def activation(self, word: str, planes: int) -> nn.Module:
+        """Real activation."""
+        return look_up("activation", word)[1](planes)
+
+    @staticmethod
+    def _initialise(layer: nn.Conv2d | nn.ConvTranspose2d, fan: float, activation: str) -> None:
+        initialise_real(layer.weight, fan, gain_of(activation))
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+
+
+class DualArithmetic(RealArithmetic):
+    """A kernel for the real halves, another for the imaginary halves."""
+
+    name = "dual"
+    paired = True
+    groups = 2
+
+    def norm(self, word: str, planes: int) -> nn.Module:
+        """Real norm of each half apart."""
+        layer = look_up("norm", word)[1]
+        return RMSNorm(planes, groups=2) if layer is RMSNorm else layer(planes)
+
+
+def _pair(values: Sequence[int]) -> tuple[int, int]:
+    first, second = values
+    return first, second
+
+
+ARITHMETICS: dict[str, type[Arithmetic]] = {
+    arithmetic.name: arithmetic for arithmetic in (ComplexArithmetic, RealArithmetic, DualArithmetic)
+}
+
+
+def arithmetic_of(word: str) -> Arithmetic:
+    """Return the arithmetic that a word, or the import path of a user's own class, names.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if "." in word:
+        made = import_path(word, where="arithmetic")()
+        if not isinstance(made, Arithmetic):
+            raise ConfigError(describe(f"arithmetic: `{word}` is not an Arithmetic", got=type(made).__name__))
+        return made
+    if word not in ARITHMETICS:
+        raise ConfigError(describe(f"model: no arithmetic `{word}`", do=nearest(word, ARITHMETICS)))
+    return ARITHMETICS[word]()

@@ -1,0 +1,81 @@
+"""From a plain config to a model: the same few lines for training and for loading.
+
+`_target_` is an import path and the other keys are arguments, as Hydra has it; `_partial_: true` leaves the call
+to the receiver. A loaded config is data from elsewhere, so it may name only trusted packages.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from audiocx.errors import ConfigError, describe, nearest
+from audiocx.models.arithmetic import import_path
+
+_IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+
+
+def build(config: Any, **arguments: Any) -> Any:
+    """Build what a config describes.
+
+    Args:
+        config: a mapping with `_target_`, or a value, taken as it is.
+        arguments: more arguments of the outermost target.
+
+    Raises:
+        ConfigError: a target cannot be imported, or a key is not one of its parameters.
+    """
+    if isinstance(config, Mapping) and "_target_" in config:
+        path = str(config["_target_"])
+        target = import_path(path, where="_target_")
+        keys = {str(key): build(value) for key, value in config.items() if key not in ("_target_", "_partial_")}
+        keys.update(arguments)
+        if config.get("_partial_", False):
+            return functools.partial(target, **keys)
+        _check_keys(target, path, keys)
+        return target(**keys)
+    if isinstance(config, Mapping):
+        return {key: build(value) for key, value in config.items()}
+    if isinstance(config, Sequence) and not isinstance(config, str):
+        return [build(value) for value in config]
+    return config
+
+
+def check_trusted(config: Any, trust: Sequence[str]) -> None:
+    """Refuse a config that names anything outside the trusted packages.
+
+    Args:
+        config: plain config of a model folder.
+        trust: names of packages whose classes it may use.
+
+    Raises:
+        ConfigError: an import path leads elsewhere.
+    """
+    if isinstance(config, Mapping):
+        for value in config.values():
+            check_trusted(value, trust)
+    elif isinstance(config, str):
+        package = config.partition(".")[0]
+        if _IMPORT_PATH.fullmatch(config) and package not in trust:
+            raise ConfigError(
+                describe(
+                    f"the model's config names `{config}`",
+                    expected=f"classes of {', '.join(trust)} only",
+                    do=f'if you trust that package: audiocx.load(path, trust=["{package}"])',
+                )
+            )
+    elif isinstance(config, Sequence):
+        for value in config:
+            check_trusted(value, trust)
+
+
+def _check_keys(target: Any, path: str, keys: Mapping[str, Any]) -> None:
+    parameters = inspect.signature(target).parameters
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    for key in keys:
+        if key not in parameters:
+            raise ConfigError(describe(f"{path}: no parameter `{key}`", do=nearest(key, parameters)))

@@ -1,0 +1,126 @@
+"""How a complex STFT enters a network: levelled, compressed, and in the form that its arithmetic takes.
+
+The network sees a levelled spectrum while the mask is applied to the unscaled mixture, so nothing has to be
+scaled back and results do not depend on the level of a recording.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from audiocx.errors import ConfigError, describe, nearest
+from audiocx.models.conditions import Conditions
+from audiocx.signal.levels import active_level, frame_power
+from audiocx.signal.masking import compress
+
+LEVELS = ("utterance", "none")
+
+
+class Features(nn.Module, ABC):
+    """Base of features: the level first, then the form.
+
+    Args:
+        level: `utterance` (root mean power of the active frames) or `none`.
+        compression: exponent of the modulus that the network sees; 1 leaves it as it is.
+        level_jitter_db: in training the level is varied by up to so many dB either way.
+
+    Raises:
+        ConfigError: `level` is not known.
+    """
+
+    n_planes: ClassVar[int]
+    """Real planes that enter the network for one channel."""
+    paired: ClassVar[bool]
+    """The planes are real and imaginary parts, planar."""
+    phase_equivariant: ClassVar[bool] = False
+
+    def __init__(
+        self, level: str = "utterance", compression: float = 0.3, level_jitter_db: float = 6.0
+    ) -> None:
+        super().__init__()
+        if level not in LEVELS:
+            raise ConfigError(describe(f"model.level: no level `{level}`", do=nearest(level, LEVELS)))
+        self.level = level
+        self.compression = compression
+        self.level_jitter_db = level_jitter_db
+
+    def measure_level(self, mixture_stft: Tensor, conditions: Conditions) -> Tensor:
+        """Return the level that the spectrum is divided by, (batch, channel).
+
+        Args:
+            mixture_stft: complex STFT (batch, channel, frequency, frame).
+            conditions: a level handed in is taken as it is.
+        """
+        if conditions.level is not None:
+            return conditions.level
+        if self.level == "none":
+            return mixture_stft.real.new_ones(mixture_stft.shape[:2])
+        return active_level(frame_power(mixture_stft))
+
+    def forward(self, mixture_stft: Tensor, level: Tensor) -> Tensor:
+        """Turn a spectrum into planes, channels folded into the batch.
+
+        Args:
+            mixture_stft: complex STFT (batch, channel, frequency, frame).
+            level: (batch, channel), from `measure_level`.
+
+        Returns:
+            (batch * channel, plane, frequency, frame), float32.
+        """
+        if self.training and self.level_jitter_db > 0:
+            jitter = torch.empty_like(level).uniform_(-self.level_jitter_db, self.level_jitter_db)
+            level = level * 10.0 ** (jitter / 20.0)
+        scale = 1.0 / level[..., None, None]
+        real, imaginary = mixture_stft.real * scale, mixture_stft.imag * scale
+        gain = compress(real.square() + imaginary.square(), self.compression)
+        return self.form(real.flatten(0, 1), imaginary.flatten(0, 1), gain.flatten(0, 1))
+
+    @abstractmethod
+    def form(self, real: Tensor, imaginary: Tensor, gain: Tensor) -> Tensor:
+        """Return the planes of a levelled spectrum.
+
+        Args:
+            real, imaginary, gain: (batch * channel, frequency, frame); gain is the compression's.
+        """
+
+
+class ComplexFeatures(Features):
+    """Real and imaginary part of the compressed spectrum, as one complex feature."""
+
+    n_planes = 2
+    paired = True
+    phase_equivariant = True
+
+    def form(self, real: Tensor, imaginary: Tensor, gain: Tensor) -> Tensor:
+        """Stack the parts."""
+        return torch.stack((real * gain, imaginary * gain), 1)
+
+
+class SplitFeatures(ComplexFeatures):
+    """The same two planes, taken as two real features: the (2, frequency, frame) of the literature."""
+
+    paired = False
+    phase_equivariant = False
+
+
+class MagnitudeFeatures(Features):
+    """The modulus of the compressed spectrum, one plane."""
+
+    n_planes = 1
+    paired = False
+
+    def form(self, real: Tensor, imaginary: Tensor, gain: Tensor) -> Tensor:
+        """Take the modulus."""
+        power = (real.square() + imaginary.square()).clamp_min(1e-12)
+        return (power.sqrt() * gain).unsqueeze(1)
+
+
+FEATURES: dict[str, type[Features]] = {
+    "complex": ComplexFeatures,
+    "split": SplitFeatures,
+    "magnitude": MagnitudeFeatures,
+}

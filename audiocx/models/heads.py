@@ -1,0 +1,97 @@
+"""What comes out of a network and how it is applied. Heads compute in float32."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from audiocx.layers.planar import planes
+from audiocx.signal.masking import apply_mask, bound_modulus
+
+
+class Head(nn.Module, ABC):
+    """Base of heads: planes of a network to a complex tensor, and that to an estimate.
+
+    Args:
+        bound: largest modulus of the mask; None for a free one (`magnitude_mask` needs a bound).
+    """
+
+    planes_per_source: ClassVar[int]
+    paired: ClassVar[bool]
+    """The planes are real and imaginary parts, planar over all sources."""
+    phase_equivariant: ClassVar[bool] = False
+    """A network that turns with its input gives an estimate that turns with it."""
+
+    def __init__(self, bound: float | None = 2.0) -> None:
+        super().__init__()
+        self.bound = bound
+
+    @abstractmethod
+    def forward(self, network_planes: Tensor, level: Tensor) -> Tensor:
+        """Turn a network's planes into a mask.
+
+        Args:
+            network_planes: (batch * channel, plane, frequency, frame), float32.
+            level: what the mixture was divided by (batch * channel,).
+
+        Returns:
+            Complex mask (batch * channel, source, frequency, frame).
+        """
+
+    def apply_mask(self, mixture_stft: Tensor, mask: Tensor) -> Tensor:
+        """Apply a mask (batch, source, channel, frequency, frame) to the unscaled mixture."""
+        return apply_mask(mixture_stft, mask)
+
+
+class ComplexMask(Head):
+    """M = bounded(1 + z): the network says how far to go from leaving the mixture as it is."""
+
+    planes_per_source = 2
+    paired = True
+
+    def forward(self, network_planes: Tensor, level: Tensor) -> Tensor:
+        """Make a complex mask."""
+        real, imaginary = planes(network_planes)
+        real = real + 1.0
+        if self.bound is not None:
+            real, imaginary = bound_modulus(real, imaginary, self.bound)
+        return torch.complex(real.contiguous(), imaginary.contiguous())
+
+
+class ComplexMap(Head):
+    """The output times the level is the estimate; no mask. Turns with the phase where the network does."""
+
+    planes_per_source = 2
+    paired = True
+    phase_equivariant = True
+
+    def forward(self, network_planes: Tensor, level: Tensor) -> Tensor:
+        """Scale the output to the mixture's level."""
+        real, imaginary = planes(network_planes * level[:, None, None, None])
+        return torch.complex(real.contiguous(), imaginary.contiguous())
+
+    def apply_mask(self, mixture_stft: Tensor, mask: Tensor) -> Tensor:
+        """The estimate is what `forward` gave."""
+        return mask
+
+
+class MagnitudeMask(Head):
+    """bound * sigmoid(z) >= 0 on the modulus; the estimate has the mixture's phase."""
+
+    planes_per_source = 1
+    paired = False
+
+    def forward(self, network_planes: Tensor, level: Tensor) -> Tensor:
+        """Make a real mask, as a complex tensor with zero imaginary part."""
+        mask = (self.bound or 1.0) * torch.sigmoid(network_planes)
+        return torch.complex(mask, torch.zeros_like(mask))
+
+
+HEADS: dict[str, type[Head]] = {
+    "complex_mask": ComplexMask,
+    "complex_map": ComplexMap,
+    "magnitude_mask": MagnitudeMask,
+}
