@@ -1,0 +1,1 @@
+"""Scoring test sets, baselines, intervals and reports."""

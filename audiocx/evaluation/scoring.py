@@ -1,0 +1,273 @@
+"""Running systems over a test set: one row of scores for each system and item.
+
+A system takes a mixture (channel, sample) and gives estimates (source, channel, sample). What needs to know
+more than the mixture (an oracle, a folder of finished estimates) is an `InformedSystem` and is given the
+example.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Protocol
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
+
+from audiocx.data.batch import Example
+from audiocx.errors import AudiocxError, DataError, describe
+from audiocx.evaluation.items import ItemScores
+from audiocx.evaluation.pool import ScoringPool, available_cpus
+from audiocx.metrics.table import QUICK, Metric, find_metrics
+from audiocx.signal.stft import STFT
+
+FEWEST_FOR_PROCESSES = 16
+"""Below this many estimates, starting processes takes longer than scoring."""
+
+
+class InformedSystem(ABC):
+    """A system that is given the whole example: an upper bound, or estimates that were made elsewhere."""
+
+    @abstractmethod
+    def estimate(self, example: Example) -> Tensor:
+        """Return estimates (source, channel, sample) for an example."""
+
+
+System = Callable[[Tensor], Tensor]
+AnySystem = System | InformedSystem
+
+
+class ScoredSet(Protocol):
+    """What scoring asks of a test set."""
+
+    sample_rate: int
+    n_sources: int
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Example: ...
+
+    def name(self, index: int) -> str:
+        """Name of an item, known also where it cannot be read."""
+        ...
+
+    def fingerprint(self) -> str:
+        """Digest of what the set holds."""
+        ...
+
+
+@dataclass
+class Row:
+    """One system on one item.
+
+    Attributes:
+        system: name of the system.
+        index: position of the item in its set.
+        name: name of the item.
+        clusters: what statistics treat as random: `talker`, `noise`, `room`.
+        tags: what scores are grouped by: `kind`, `noise_class`, `snr_db` and others.
+        scores: values by name, NaN where undefined.
+        reasons: why a value is NaN, by name.
+        failure: why there are no scores at all; empty where there are.
+    """
+
+    system: str
+    index: int
+    name: str
+    clusters: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    scores: dict[str, float] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+    failure: str = ""
+
+
+@dataclass
+class Scores:
+    """All rows of an evaluation.
+
+    Attributes:
+        rows: by item, then by system, in the order given.
+        systems: names, in the order given.
+        metrics: names of the metrics, in the order given.
+        n_items: items in the test set.
+        real_time_factors: by system, median over items of seconds taken a second of audio.
+        data_fingerprint: digest of the test set.
+    """
+
+    rows: list[Row]
+    systems: list[str]
+    metrics: list[str]
+    n_items: int
+    real_time_factors: dict[str, float]
+    data_fingerprint: str
+
+    def of(self, system: str) -> list[Row]:
+        """Rows of one system, in the order of items."""
+        return [row for row in self.rows if row.system == system]
+
+    @property
+    def failures(self) -> list[Row]:
+        """Rows without scores."""
+        return [row for row in self.rows if row.failure]
+
+
+def word_failure(error: BaseException) -> str:
+    """Word an exception in one line."""
+    text = " ".join(str(error).split())
+    if isinstance(error, AudiocxError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _run(system: AnySystem, example: Example) -> Tensor:
+    """Run a system on an example and check what it gives."""
+    with torch.inference_mode():
+        if isinstance(system, InformedSystem):
+            estimate = system.estimate(example)
+        else:
+            estimate = system(example.mixture)
+    if estimate.shape != example.target.shape:
+        raise DataError(
+            describe(
+                "the estimate has another shape than the target",
+                expected=f"(source, channel, sample) = {tuple(example.target.shape)}",
+                got=tuple(estimate.shape),
+            )
+        )
+    if not bool(torch.isfinite(estimate).all()):
+        raise DataError(describe("the estimate has NaN or infinite samples"))
+    return estimate.detach().float().cpu().contiguous()
+
+
+@contextmanager
+def _progress_bar(total: int, shown: bool, console: Console | None) -> Iterator[Callable[[], None]]:
+    columns = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not shown) as progress:
+        task = progress.add_task("scoring", total=total)
+        yield lambda: progress.advance(task)
+
+
+class _Collector:
+    """Runs the systems item by item and gathers rows in order, with a bounded number of items under way."""
+
+    def __init__(
+        self, systems: Mapping[str, AnySystem], pool: ScoringPool, advance: Callable[[], None]
+    ) -> None:
+        self.systems = systems
+        self.pool = pool
+        self.advance = advance
+        self.rows: list[Row] = []
+        self.pending: list[tuple[dict[str, Row], Future[dict[str, ItemScores]] | None]] = []
+        self.ratios: dict[str, list[float]] = {system: [] for system in systems}
+
+    def add(self, test_set: ScoredSet, index: int) -> None:
+        """Run all systems on one item and hand the estimates to scoring."""
+        rows = {system: Row(system, index, test_set.name(index)) for system in self.systems}
+        estimates: dict[str, Tensor] = {}
+        try:
+            example = test_set[index]
+        except Exception as error:  # one bad item is reported, the rest goes on
+            for row in rows.values():
+                row.failure = word_failure(error)
+            self.pending.append((rows, None))
+            return
+        seconds = example.mixture.shape[-1] / test_set.sample_rate
+        for system, row in rows.items():
+            row.clusters, row.tags = dict(example.clusters), dict(example.tags)
+            begin = time.perf_counter()
+            try:
+                estimates[system] = _run(self.systems[system], example)
+                self.ratios[system].append((time.perf_counter() - begin) / seconds)
+            except Exception as error:  # as above
+                row.failure = word_failure(error)
+        is_clean = example.tags.get("kind") == "clean"
+        future = self.pool.submit(estimates, example.target, example.mixture, is_clean) if estimates else None
+        self.pending.append((rows, future))
+
+    def collect(self, at_most: int) -> None:
+        """Wait until at most this many items are under way."""
+        while len(self.pending) > at_most:
+            rows, future = self.pending.pop(0)
+            try:
+                results = future.result() if future is not None else {}
+                for system, result in results.items():
+                    rows[system].scores, rows[system].reasons = result.values, result.reasons
+            except Exception as error:  # as above
+                for row in rows.values():
+                    row.failure = row.failure or f"scoring failed: {word_failure(error)}"
+            self.rows.extend(rows.values())
+            self.advance()
+
+
+def score(
+    test_set: ScoredSet,
+    systems: Mapping[str, AnySystem],
+    *,
+    stft: STFT,
+    metrics: Sequence[str | Metric] = QUICK,
+    n_processes: int | None = None,
+    show_progress: bool = False,
+    console: Console | None = None,
+) -> Scores:
+    """Score systems on every item of a test set.
+
+    Several sources are scored in the given order and averaged. An item that cannot be read, a system that
+    fails on it and an estimate of the wrong shape or with NaN give a row with the reason, and the rest goes
+    on.
+
+    Args:
+        test_set: the items; its rate must be that of `stft`.
+        systems: by the name that tables use.
+        stft: the transform of the phase error; gives the sample rate.
+        metrics: words or import paths, see `audiocx.metrics.table`.
+        n_processes: children that score; None: as many as processors where a slow metric is asked for and
+            there are enough items, else none.
+        show_progress: draw a progress bar.
+        console: where to draw it.
+
+    Returns:
+        A row for each system and item.
+
+    Raises:
+        ConfigError: a metric is not known.
+        DataError: the set's rate is not that of `stft`, or it is empty.
+    """
+    if test_set.sample_rate != stft.sample_rate:
+        raise DataError(
+            describe(
+                "test set: wrong rate", expected=f"{stft.sample_rate} Hz", got=f"{test_set.sample_rate} Hz"
+            )
+        )
+    if len(test_set) == 0:
+        raise DataError(describe("test set: no items", expected="at least one"))
+    words = [metric for metric in metrics if isinstance(metric, str)]
+    known = iter(find_metrics(words))
+    chosen = [metric if isinstance(metric, Metric) else next(known) for metric in metrics]
+    if n_processes is None:
+        pays = any(m.is_slow for m in chosen) and len(test_set) * len(systems) >= FEWEST_FOR_PROCESSES
+        n_processes = available_cpus() if pays else 0
+    pool = ScoringPool(n_processes, chosen, stft)
+    try:
+        with _progress_bar(len(test_set), show_progress, console) as advance:
+            collector = _Collector(systems, pool, advance)
+            for index in range(len(test_set)):
+                collector.add(test_set, index)
+                collector.collect(at_most=2 * pool.n_processes)
+            collector.collect(at_most=0)
+    finally:
+        pool.close()
+    return Scores(
+        rows=collector.rows,
+        systems=list(systems),
+        metrics=[metric.name for metric in chosen],
+        n_items=len(test_set),
+        real_time_factors={name: median(ratios) for name, ratios in collector.ratios.items() if ratios},
+        data_fingerprint=test_set.fingerprint(),
+    )
