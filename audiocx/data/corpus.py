@@ -1,0 +1,270 @@
+"""The synthetic corpus on disk: rendered once, then read as memory-mapped 16-bit samples."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import Progress
+
+from audiocx.data import noises
+from audiocx.data.cache import cache_folder, hash_of, hash_of_file, make_folder
+from audiocx.data.mixing import FRAME_SECONDS, Waveform, active_frames, frame_powers
+from audiocx.data.randomness import Stream, generator
+from audiocx.data.voices import PARTS, choose_engine, plan_voices, render_voices
+
+log = logging.getLogger(__name__)
+
+VERSION = 1
+"""Part of the hash: raised whenever the same settings would give other samples."""
+
+
+@dataclass(frozen=True)
+class CorpusSettings:
+    """What the synthetic corpus holds; other settings are another corpus in another cache folder.
+
+    Attributes:
+        voices: `auto`, `espeak` or `harmonic`.
+        train_voices: talkers of the training part.
+        valid_voices: talkers of the validation part, at most 6.
+        test_voices: talkers of the test part, at most 16.
+        voice_seconds: speech of each training voice; validation and test voices have half.
+        noise_recordings: recordings of each noise family for training; a quarter for validation and test.
+        noise_seconds: length of each noise recording.
+    """
+
+    voices: str = "auto"
+    train_voices: int = 72
+    valid_voices: int = 6
+    test_voices: int = 16
+    voice_seconds: float = 30.0
+    noise_recordings: int = 24
+    noise_seconds: float = 8.0
+
+    def voice_count(self, part: str) -> int:
+        """Talkers of a part."""
+        return {"train": self.train_voices, "valid": self.valid_voices, "test": self.test_voices}[part]
+
+    def seconds(self, part: str) -> float:
+        """Speech of each voice of a part."""
+        return self.voice_seconds if part == "train" else self.voice_seconds / 2
+
+    def recordings(self, part: str) -> int:
+        """Recordings of each noise family of a part."""
+        return self.noise_recordings if part == "train" else max(1, self.noise_recordings // 4)
+
+
+class Corpus:
+    """Voices and noises of one rendered corpus, opened where they are used.
+
+    Pickling passes the folder alone, so a worker process maps the files itself.
+
+    Attributes:
+        folder: where it lies.
+        facts: what `corpus.json` says: settings, engine, voices, noises, hashes.
+        sample_rate: in Hz.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.facts: dict[str, Any] = json.loads((folder / "corpus.json").read_text(encoding="utf-8"))
+        self.sample_rate = int(self.facts["sample_rate"])
+        self._arrays: dict[str, NDArray[np.int16]] = {}
+        self._activity: dict[tuple[str, int], NDArray[np.int64]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"folder": self.folder}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Corpus.__init__(self, state["folder"])
+
+    def voices(self, part: str) -> list[dict[str, Any]]:
+        """Talkers of a part: `name`, `language`, `variant`, `start`, `n_samples`."""
+        return list(self.facts["voices"][part])
+
+    def noises(self, part: str) -> list[dict[str, Any]]:
+        """Noise recordings of a part: `name`, `family`, `seen`."""
+        return list(self.facts["noises"][part])
+
+    def _array(self, name: str) -> NDArray[np.int16]:
+        if name not in self._arrays:
+            self._arrays[name] = np.load(self.folder / f"{name}.npy", mmap_mode="r")
+        return self._arrays[name]
+
+    def speech(self, part: str, voice: int, start: int, n_samples: int) -> Waveform:
+        """Read a piece of a voice (sample,) float32; zeros where the voice is shorter."""
+        facts = self.facts["voices"][part][voice]
+        stop = min(start + n_samples, facts["n_samples"])
+        piece = self._array(f"speech_{part}")[facts["start"] + start : facts["start"] + stop]
+        return _to_float(piece, n_samples)
+
+    def noise(self, part: str, recording: int, start: int, n_samples: int) -> Waveform:
+        """Read a piece of a noise (sample,) float32; a recording that is too short goes round."""
+        row = self._array(f"noise_{part}")[recording]
+        if start + n_samples <= row.shape[0]:
+            return _to_float(row[start : start + n_samples], n_samples)
+        return _to_float(np.take(row, range(start, start + n_samples), mode="wrap"), n_samples)
+
+    def noise_samples(self, part: str) -> int:
+        """Length of every noise recording of a part."""
+        return int(self._array(f"noise_{part}").shape[1])
+
+    def spoken_starts(self, part: str, voice: int, n_samples: int, share: float) -> NDArray[np.int64]:
+        """Starts, in samples, of pieces in which at least a share of the frames is active speech.
+
+        Args:
+            part: `train`, `valid` or `test`.
+            voice: number of the voice in its part.
+            n_samples: length of the piece.
+            share: least share of active frames; where no piece reaches it, the most active one is returned.
+        """
+        frame = max(1, round(FRAME_SECONDS * self.sample_rate))
+        counts = self._counts(part, voice)
+        length = min(max(1, n_samples // frame), len(counts) - 1)
+        active = counts[length:] - counts[:-length]
+        wanted = min(share * length, float(active.max()))
+        return np.flatnonzero(active >= max(wanted, 1)) * frame
+
+    def _counts(self, part: str, voice: int) -> NDArray[np.int64]:
+        """Cumulative number of active frames of a voice, beginning with 0."""
+        key = (part, voice)
+        if key not in self._activity:
+            facts = self.facts["voices"][part][voice]
+            waveform = self.speech(part, voice, 0, facts["n_samples"])
+            active = active_frames(frame_powers(waveform, self.sample_rate))
+            self._activity[key] = np.concatenate([[0], np.cumsum(active)])
+        return self._activity[key]
+
+
+def _to_float(samples: NDArray[np.int16], n_samples: int) -> Waveform:
+    piece = np.zeros(n_samples, dtype=np.float32)
+    piece[: samples.shape[0]] = samples
+    piece *= np.float32(1 / 32768)
+    return piece
+
+
+def corpus_folder(settings: CorpusSettings, sample_rate: int, cache_dir: str | Path | None) -> Path:
+    """Where a corpus of these settings lies, or would lie.
+
+    Raises:
+        ConfigError: the settings do not fit.
+    """
+    engine = choose_engine(settings.voices)
+    key = hash_of(
+        {
+            "version": VERSION,
+            "sample_rate": sample_rate,
+            "engine": engine,
+            **asdict(settings),
+            "voices": engine,
+        }
+    )
+    return cache_folder(cache_dir) / "synthetic" / key
+
+
+def render_corpus(settings: CorpusSettings, sample_rate: int, cache_dir: str | Path | None = None) -> Path:
+    """Render a corpus unless it is there, and return its folder.
+
+    Args:
+        settings: what it holds.
+        sample_rate: in Hz.
+        cache_dir: the user's cache folder, if another than the usual.
+
+    Raises:
+        ConfigError: the settings do not fit.
+        OutputError: the cache folder cannot be written.
+        DataError: espeak-ng failed.
+    """
+    folder = corpus_folder(settings, sample_rate, cache_dir)
+    engine = choose_engine(settings.voices)
+    if engine == "harmonic" and settings.voices == "auto":
+        log.warning(
+            "espeakng-loader is not installed: speech is rendered by harmonic voices (references: README)"
+        )
+    if not folder.is_dir():
+        log.info("rendering the synthetic corpus into %s", folder)
+    make_folder(folder, lambda temporary: _render(temporary, settings, engine, sample_rate))
+    return folder
+
+
+def _render(folder: Path, settings: CorpusSettings, engine: str, sample_rate: int) -> None:
+    """Render all voices in one fixed order, then the noises, and write what was made."""
+    plans = [voice for part in PARTS for voice in plan_voices(part, settings.voice_count(part))]
+    families = {part: _families(part) for part in PARTS}
+    n_noises = sum(settings.recordings(part) * len(families[part]) for part in PARTS)
+    facts: dict[str, Any] = {
+        "version": VERSION,
+        "engine": engine,
+        "sample_rate": sample_rate,
+        "settings": asdict(settings),
+        "voices": {part: [] for part in PARTS},
+        "noises": {part: [] for part in PARTS},
+    }
+    speech: dict[str, list[Waveform]] = {part: [] for part in PARTS}
+    seconds = {part: settings.seconds(part) for part in PARTS}
+    with Progress(transient=True) as progress:
+        task = progress.add_task("voices", total=len(plans))
+        for voice, waveform in render_voices(plans, seconds, engine, sample_rate):
+            start = sum(len(other) for other in speech[voice.part])
+            facts["voices"][voice.part].append(
+                {
+                    "name": voice.name,
+                    "language": voice.language,
+                    "variant": voice.variant,
+                    "start": start,
+                    "n_samples": len(waveform),
+                }
+            )
+            speech[voice.part].append(waveform)
+            progress.advance(task)
+        task = progress.add_task("noises", total=n_noises)
+        for part in PARTS:
+            rows = []
+            for family, recording, sound in _render_noises(
+                part, families[part], settings, sample_rate, speech
+            ):
+                facts["noises"][part].append(
+                    {
+                        "name": f"{part}-{family}-{recording}",
+                        "family": family,
+                        "seen": family not in noises.UNSEEN,
+                    }
+                )
+                rows.append(_to_int16(sound))
+                progress.advance(task)
+            np.save(folder / f"noise_{part}.npy", np.stack(rows))
+            np.save(folder / f"speech_{part}.npy", np.concatenate([_to_int16(wave) for wave in speech[part]]))
+    facts["sha256"] = {path.name: hash_of_file(path) for path in sorted(folder.glob("*.npy"))}
+    (folder / "corpus.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def _families(part: str) -> list[str]:
+    seen = ["babble", *sorted(noises.SEEN)]
+    return [*seen, *sorted(noises.UNSEEN)] if part == "test" else seen
+
+
+def _render_noises(
+    part: str,
+    families: list[str],
+    settings: CorpusSettings,
+    sample_rate: int,
+    speech: dict[str, list[Waveform]],
+) -> Iterator[tuple[str, int, Waveform]]:
+    """Render every recording of every family of a part; babble is of training voices in all parts."""
+    known = ["babble", *sorted(noises.SEEN), *sorted(noises.UNSEEN)]
+    n_samples = round(settings.noise_seconds * sample_rate)
+    for family in families:
+        for recording in range(settings.recordings(part)):
+            number = (PARTS.index(part) * 1000 + known.index(family)) * 10000 + recording
+            random = generator(0, number, Stream.NOISE)
+            yield family, recording, noises.render(family, random, n_samples, sample_rate, speech["train"])
+
+
+def _to_int16(waveform: Waveform) -> NDArray[np.int16]:
+    return np.rint(np.clip(waveform, -1, 1) * 32767).astype(np.int16)

@@ -1,0 +1,147 @@
+"""The base of all data modules: loaders over (seed, index) examples, and STFTs made on the device."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from lightning import LightningDataModule
+from torch.utils.data import DataLoader, Dataset
+
+from audiocx.data.batch import Batch, Example, collate
+from audiocx.data.sampler import EndlessSampler
+from audiocx.data.test_set import TestSet
+from audiocx.errors import ConfigError, describe
+from audiocx.signal.stft import STFT
+
+
+class SpectralDataModule(LightningDataModule, ABC):
+    """Gives batches whose `mixture_stft` is filled in on the device, in float32.
+
+    Training is counted in steps over an endless row of examples; a resumed run goes on with exactly the next one.
+    Subclasses make the examples: `make_train`, `make_valid`, `make_test`, `fingerprint`.
+
+    Args:
+        stft: the Separator's STFT; one object, handed to both.
+        seed: of the training examples; validation and test do not depend on it.
+        batch_size: examples in a batch, in each process.
+        num_workers: background processes that make training examples; 0 makes them in the training process.
+        start_method: how workers start: `fork`, `spawn`, `forkserver`, or null for the platform's own.
+
+    Attributes:
+        stft_seconds: wall time spent in the STFT so far (on CUDA: the time to queue it).
+        n_sources: sources of every example.
+    """
+
+    n_sources: int = 1
+
+    def __init__(
+        self,
+        stft: STFT,
+        seed: int,
+        batch_size: int,
+        num_workers: int = 0,
+        start_method: str | None = None,
+    ) -> None:
+        super().__init__()
+        for name, value, least in (("batch_size", batch_size, 1), ("num_workers", num_workers, 0)):
+            if value < least:
+                raise ConfigError(
+                    describe(f"data.{name} does not fit", expected=f"at least {least}", got=value)
+                )
+        methods = multiprocessing.get_all_start_methods()
+        if start_method is not None and start_method not in methods:
+            raise ConfigError(
+                describe("data.start_method is not known", expected=" | ".join(methods), got=start_method)
+            )
+        # A list hides the module from Lightning, which would otherwise count and move it as part of the data.
+        self._stft = [stft]
+        self.seed = seed
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.start_method = start_method
+        self.stft_seconds = 0.0
+
+    @property
+    def stft(self) -> STFT:
+        """The STFT of the batches."""
+        return self._stft[0]
+
+    @property
+    def sample_rate(self) -> int:
+        """Of every example, in Hz."""
+        return self.stft.sample_rate
+
+    @abstractmethod
+    def make_train(self) -> Dataset[Example]:
+        """Return the training examples, one for every index from 0 without end."""
+
+    @abstractmethod
+    def make_valid(self) -> Dataset[Example]:
+        """Return the validation examples; they have a length."""
+
+    @abstractmethod
+    def test_set(self) -> TestSet:
+        """Return the test items: those of `data.test` where given, else the data's own."""
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Return a stable hash of what the data is: settings and content."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """Return facts for the log, as plain values."""
+
+    def _first_index(self) -> int:
+        """Index of the next training example, the same in every process."""
+        if self.trainer is None:
+            return 0
+        examples_per_step = self.batch_size * self.trainer.accumulate_grad_batches * self.trainer.world_size
+        return self.trainer.global_step * examples_per_step
+
+    def train_dataloader(self) -> DataLoader[Example]:
+        """Return the endless loader over training examples."""
+        trainer = self.trainer
+        sampler = EndlessSampler(
+            self._first_index,
+            rank=0 if trainer is None else trainer.global_rank,
+            processes=1 if trainer is None else trainer.world_size,
+        )
+        return DataLoader(
+            self.make_train(),
+            batch_size=self.batch_size,
+            sampler=sampler,
+            num_workers=self.num_workers,
+            collate_fn=collate,
+            pin_memory=self._pin_memory(),
+            persistent_workers=self.num_workers > 0,
+            multiprocessing_context=self.start_method if self.num_workers > 0 else None,
+        )
+
+    def val_dataloader(self) -> DataLoader[Example]:
+        """Return the loader over validation examples, in order.
+
+        They are few and cheap, so they are made in the training process: a second set of workers would take
+        memory and start-up time for nothing.
+        """
+        return DataLoader(
+            self.make_valid(), batch_size=self.batch_size, collate_fn=collate, pin_memory=self._pin_memory()
+        )
+
+    def _pin_memory(self) -> bool:
+        trainer = self.trainer
+        return trainer is not None and trainer.strategy.root_device.type == "cuda"
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Fill in the mixture's STFT, on the device that the batch is on."""
+        began = time.perf_counter()
+        stft = self.stft
+        if stft.window.device != batch.mixture.device:
+            stft.to(batch.mixture.device)
+        with torch.no_grad():
+            batch.mixture_stft = stft(batch.mixture)
+        self.stft_seconds += time.perf_counter() - began
+        return batch
