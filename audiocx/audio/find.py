@@ -77,6 +77,38 @@ def find_audio(inputs: Iterable[str], *, exclude: Path | None = None) -> list[Fo
     return sorted(found.values(), key=lambda item: str(item.path))
 
 
+def pair_with_outputs(found: Iterable[Found], output: Path, suffix: str) -> list[tuple[Path, Path]]:
+    """Pair every input with its output, `<stem><suffix>` at its place below the output folder.
+
+    Raises:
+        ConfigError: two inputs would have one output, or an output would replace an input.
+    """
+    found = list(found)
+    inputs = {os.path.realpath(item.path): item.path for item in found}
+    taken: dict[str, Path] = {}
+    pairs = []
+    for item in found:
+        target = output / item.relative.with_name(item.relative.stem + suffix)
+        key = os.path.normcase(os.path.realpath(target))
+        if key in taken:
+            raise ConfigError(
+                describe(
+                    f"{taken[key]} and {item.path} would both be written to {target}",
+                    do="rename one, or take another output folder for it",
+                )
+            )
+        if key in inputs:
+            raise ConfigError(
+                describe(
+                    f"the result of {item.path} would replace the input {inputs[key]}",
+                    do="take another output folder",
+                )
+            )
+        taken[key] = item.path
+        pairs.append((item.path, target))
+    return pairs
+
+
 def _expand(given: str) -> Iterator[tuple[Path, Path, bool]]:
     """Yield (path, relative path, whether the file was named itself) for one input."""
     path = Path(given)
