@@ -1,1 +1,1 @@
-"""Corpora, mixing and data modules: what turns recordings or rendered sounds into batches of complex STFTs."""
+"""Corpora, mixing and data modules: from recordings or rendered sounds to batches of complex STFTs."""

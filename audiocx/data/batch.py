@@ -37,7 +37,9 @@ class Example:
 
 @dataclass
 class Batch:
-    """Examples of one length, stacked. Plain and mutable: Lightning moves its tensors in place of the old ones.
+    """Examples of one length, stacked.
+
+    Plain and mutable: Lightning puts the moved tensors in place of the old ones.
 
     Attributes:
         mixture: waveforms (batch, channel, sample), float32.
@@ -46,8 +48,10 @@ class Batch:
         clusters: one dict for each example.
         tags: one dict for each example.
         names: one name for each example.
-        mixture_stft: complex STFT (batch, channel, frequency, frame), filled in on the device after the transfer.
-        direction: where the wanted talker is (batch, 2), azimuth and elevation in radians, where that is known.
+        mixture_stft: complex STFT (batch, channel, frequency, frame), filled in on the device after the
+            transfer.
+        direction: where the wanted talker is (batch, 2), azimuth and elevation in radians, where that is
+            known.
     """
 
     mixture: Tensor

@@ -19,8 +19,8 @@ def cache_folder(cache_dir: str | Path | None = None) -> Path:
     """Return the folder for everything that can be made again; it may not exist yet.
 
     Args:
-        cache_dir: a folder of the user's choice. Without it: `audiocx` in `XDG_CACHE_HOME`, or in the system's
-            cache folder of this user.
+        cache_dir: a folder of the user's choice. Without it: `audiocx` in `XDG_CACHE_HOME`, or in the
+            system's cache folder of this user.
     """
     if cache_dir is not None:
         return Path(cache_dir).expanduser()
@@ -50,8 +50,8 @@ def hash_of_file(path: Path) -> str:
 def make_folder(folder: Path, fill: Callable[[Path], None]) -> None:
     """Make a folder by filling a temporary one and renaming it.
 
-    When two processes make the same folder at once, both fill one of their own; the first rename counts and the
-    other's is thrown away, so both go on with the same complete folder.
+    When two processes make the same folder at once, both fill one of their own; the first rename counts and
+    the other's is thrown away, so both go on with the same complete folder.
 
     Args:
         folder: what to make; nothing is done if it exists.

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import Progress
 
-from audiocx.data import noises
-from audiocx.data.cache import cache_folder, hash_of, hash_of_file, make_folder
+from audiocx.data.cache import cache_folder, hash_of
 from audiocx.data.mixing import FRAME_SECONDS, Waveform, active_frames, frame_powers
-from audiocx.data.randomness import Stream, generator
-from audiocx.data.voices import PARTS, choose_engine, plan_voices, render_voices
+from audiocx.data.voices import choose_engine
 
 log = logging.getLogger(__name__)
 
-VERSION = 1
+VERSION = 2
 """Part of the hash: raised whenever the same settings would give other samples."""
 
 
@@ -166,105 +162,3 @@ def corpus_folder(settings: CorpusSettings, sample_rate: int, cache_dir: str | P
         }
     )
     return cache_folder(cache_dir) / "synthetic" / key
-
-
-def render_corpus(settings: CorpusSettings, sample_rate: int, cache_dir: str | Path | None = None) -> Path:
-    """Render a corpus unless it is there, and return its folder.
-
-    Args:
-        settings: what it holds.
-        sample_rate: in Hz.
-        cache_dir: the user's cache folder, if another than the usual.
-
-    Raises:
-        ConfigError: the settings do not fit.
-        OutputError: the cache folder cannot be written.
-        DataError: espeak-ng failed.
-    """
-    folder = corpus_folder(settings, sample_rate, cache_dir)
-    engine = choose_engine(settings.voices)
-    if engine == "harmonic" and settings.voices == "auto":
-        log.warning(
-            "espeakng-loader is not installed: speech is rendered by harmonic voices (references: README)"
-        )
-    if not folder.is_dir():
-        log.info("rendering the synthetic corpus into %s", folder)
-    make_folder(folder, lambda temporary: _render(temporary, settings, engine, sample_rate))
-    return folder
-
-
-def _render(folder: Path, settings: CorpusSettings, engine: str, sample_rate: int) -> None:
-    """Render all voices in one fixed order, then the noises, and write what was made."""
-    plans = [voice for part in PARTS for voice in plan_voices(part, settings.voice_count(part))]
-    families = {part: _families(part) for part in PARTS}
-    n_noises = sum(settings.recordings(part) * len(families[part]) for part in PARTS)
-    facts: dict[str, Any] = {
-        "version": VERSION,
-        "engine": engine,
-        "sample_rate": sample_rate,
-        "settings": asdict(settings),
-        "voices": {part: [] for part in PARTS},
-        "noises": {part: [] for part in PARTS},
-    }
-    speech: dict[str, list[Waveform]] = {part: [] for part in PARTS}
-    seconds = {part: settings.seconds(part) for part in PARTS}
-    with Progress(transient=True) as progress:
-        task = progress.add_task("voices", total=len(plans))
-        for voice, waveform in render_voices(plans, seconds, engine, sample_rate):
-            start = sum(len(other) for other in speech[voice.part])
-            facts["voices"][voice.part].append(
-                {
-                    "name": voice.name,
-                    "language": voice.language,
-                    "variant": voice.variant,
-                    "start": start,
-                    "n_samples": len(waveform),
-                }
-            )
-            speech[voice.part].append(waveform)
-            progress.advance(task)
-        task = progress.add_task("noises", total=n_noises)
-        for part in PARTS:
-            rows = []
-            for family, recording, sound in _render_noises(
-                part, families[part], settings, sample_rate, speech
-            ):
-                facts["noises"][part].append(
-                    {
-                        "name": f"{part}-{family}-{recording}",
-                        "family": family,
-                        "seen": family not in noises.UNSEEN,
-                    }
-                )
-                rows.append(_to_int16(sound))
-                progress.advance(task)
-            np.save(folder / f"noise_{part}.npy", np.stack(rows))
-            np.save(folder / f"speech_{part}.npy", np.concatenate([_to_int16(wave) for wave in speech[part]]))
-    facts["sha256"] = {path.name: hash_of_file(path) for path in sorted(folder.glob("*.npy"))}
-    (folder / "corpus.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8")
-
-
-def _families(part: str) -> list[str]:
-    seen = ["babble", *sorted(noises.SEEN)]
-    return [*seen, *sorted(noises.UNSEEN)] if part == "test" else seen
-
-
-def _render_noises(
-    part: str,
-    families: list[str],
-    settings: CorpusSettings,
-    sample_rate: int,
-    speech: dict[str, list[Waveform]],
-) -> Iterator[tuple[str, int, Waveform]]:
-    """Render every recording of every family of a part; babble is of training voices in all parts."""
-    known = ["babble", *sorted(noises.SEEN), *sorted(noises.UNSEEN)]
-    n_samples = round(settings.noise_seconds * sample_rate)
-    for family in families:
-        for recording in range(settings.recordings(part)):
-            number = (PARTS.index(part) * 1000 + known.index(family)) * 10000 + recording
-            random = generator(0, number, Stream.NOISE)
-            yield family, recording, noises.render(family, random, n_samples, sample_rate, speech["train"])
-
-
-def _to_int16(waveform: Waveform) -> NDArray[np.int16]:
-    return np.rint(np.clip(waveform, -1, 1) * 32767).astype(np.int16)

@@ -1,10 +1,10 @@
 """A process of its own that speaks a list of sentences with libespeak-ng: `python -m audiocx.data.espeak`.
 
 The library keeps a noise state, so the same call repeated gives slightly different samples, while the same
-*sequence* in a fresh process gives the same bytes. It reads a JSON list of sentences from standard input, each
-with `voice`, `text`, `rate`, `pitch`, `range`, and writes to standard output, for each, a line with the number of
-samples and then the samples, 16-bit at the library's rate; the first line is that rate. A voice that is not
-known gives 0 samples.
+*sequence* in a fresh process gives the same bytes. It reads a JSON list of sentences from standard input,
+each with `voice`, `text`, `rate`, `pitch`, `range`, and writes to standard output, for each, a line with the
+number of samples and then the samples, 16-bit at the library's rate; the first line is that rate. A voice
+that is not known gives 0 samples.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class Synthesizer:
         data_path = str(espeakng_loader.get_data_path()).encode()
         self.sample_rate = int(self._library.espeak_Initialize(RETRIEVAL, 0, data_path, 0))
         self._pieces: list[bytes] = []
+        self._voice = ""
         self._callback = _Callback(self._receive)  # kept: the library holds only a pointer to it
         self._library.espeak_SetSynthCallback(self._callback)
 
@@ -47,8 +48,12 @@ class Synthesizer:
     def speak(self, sentence: dict[str, Any]) -> bytes:
         """Return the samples of one sentence, 16-bit; empty when the voice is not known."""
         self._pieces.clear()
-        if self._library.espeak_SetVoiceByName(sentence["voice"].encode()) != 0:
-            return b""
+        # Choosing a voice reads its dictionary, so it is done only where it changes.
+        if sentence["voice"] != self._voice:
+            self._voice = sentence["voice"]
+            if self._library.espeak_SetVoiceByName(self._voice.encode()) != 0:
+                self._voice = ""
+                return b""
         for parameter, name in ((RATE, "rate"), (PITCH, "pitch"), (RANGE, "range")):
             self._library.espeak_SetParameter(parameter, int(sentence[name]), 0)
         text = sentence["text"].encode() + b"\0"

@@ -1,7 +1,7 @@
 """Speech-like voices from arithmetic alone: harmonics under moving formants, hissing consonants, pauses.
 
-They stand in where espeak-ng is not installed. A sentence is a row of syllables; each has a consonant (hiss, hum,
-or nothing), a vowel with four formants, a stress and a length, under a pitch that falls towards the end.
+They stand in where espeak-ng is not installed. A sentence is a row of syllables; each has a consonant (hiss,
+hum, or nothing), a vowel with four formants, a stress and a length, under a pitch that falls towards the end.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ FRAME_SECONDS = 0.01
 """Length of the frames in which activity is decided."""
 
 SILENT_POWER = 1e-10
-"""Mean power (of full scale) below which a frame is silent whatever the rest of the recording is: -100 dBFS."""
+"""Mean power below which a frame is silent whatever the rest of the recording is: -100 dBFS."""
 
 
 def frame_powers(waveform: Waveform, sample_rate: int) -> NDArray[np.float64]:
@@ -52,10 +52,10 @@ def mix(
 ) -> tuple[Waveform, Waveform]:
     """Add noise to speech at a signal-to-noise ratio, and set the level of the mixture.
 
-    The ratio is that of the speech's mean power over its *active* frames (10 ms, within 40 dB of the loudest one)
-    to the noise's mean power over the *whole* piece: pauses do not make speech softer, and a noise of single
-    knocks does not become louder because none falls on a word. The ratio over all samples is lower, by the share
-    of pauses.
+    The ratio is that of the speech's mean power over its *active* frames (10 ms, within 40 dB of the loudest
+    one) to the noise's mean power over the *whole* piece: pauses do not make speech softer, and a noise of
+    single knocks does not become louder because none falls on a word. The ratio over all samples is lower, by
+    the share of pauses.
 
     Args:
         speech: waveform (sample,), not silent.

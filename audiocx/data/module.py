@@ -21,7 +21,8 @@ from audiocx.signal.stft import STFT
 class SpectralDataModule(LightningDataModule, ABC):
     """Gives batches whose `mixture_stft` is filled in on the device, in float32.
 
-    Training is counted in steps over an endless row of examples; a resumed run goes on with exactly the next one.
+    Training is counted in steps over an endless row of examples; a resumed run goes on with exactly the next
+    one.
     Subclasses make the examples: `make_train`, `make_valid`, `make_test`, `fingerprint`.
 
     Args:

@@ -12,7 +12,7 @@ import numpy as np
 
 
 class Stream(IntEnum):
-    """What the numbers are for; two uses of one (seed, index) must not share a stream. Values never change."""
+    """What the numbers are for: two uses of one (seed, index) must not share a stream. Values stay."""
 
     TRAIN = 0
     VALID = 1

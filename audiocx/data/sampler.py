@@ -13,10 +13,10 @@ from torch.utils.data.distributed import DistributedSampler
 class EndlessSampler(DistributedSampler[int]):
     """Yields `start + rank`, `start + rank + processes`, … without end.
 
-    Where to start is asked when iteration begins, not when the loader is made: a resumed run knows its step only
-    after its checkpoint was read, and goes on with exactly the next example. It has no length, so Lightning
-    counts steps (`max_steps`, `val_check_interval`). It is a `DistributedSampler` because Lightning wraps any
-    other kind in one that first lists all indices, which here would never end.
+    Where to start is asked when iteration begins, not when the loader is made: a resumed run knows its step
+    only after its checkpoint was read, and goes on with exactly the next example. It has no length, so
+    Lightning counts steps (`max_steps`, `val_check_interval`). It is a `DistributedSampler` because Lightning
+    wraps any other kind in one that first lists all indices, which here would never end.
 
     Args:
         start: returns the index of the first example, the same in every process.

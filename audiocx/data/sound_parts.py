@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy import fft
 
 from audiocx.data.mixing import Waveform
 
 
+@lru_cache(maxsize=4)
+def _log_frequencies(n_frequencies: int, sample_rate: int) -> NDArray[np.float64]:
+    return np.log(np.maximum(np.linspace(0, sample_rate / 2, n_frequencies), 10.0))
+
+
 def _curve_over_frequency(
-    n_frequencies: int, sample_rate: int, knots_hz: Sequence[float], gains_db: Sequence[float]
+    n_frequencies: int, sample_rate: int, knots_hz: Sequence[float], gains_db: ArrayLike
 ) -> Waveform:
     """Interpolate gains over the logarithm of frequency; returns factors (frequency,)."""
-    frequencies = np.linspace(0, sample_rate / 2, n_frequencies)
-    logarithms = np.log(np.maximum(frequencies, 10.0))
-    gains = np.interp(logarithms, np.log(np.maximum(knots_hz, 10.0)), gains_db)
+    gains = np.interp(
+        _log_frequencies(n_frequencies, sample_rate), np.log(np.maximum(knots_hz, 10.0)), np.asarray(gains_db)
+    )
     return (10 ** (gains / 20)).astype(np.float32)
 
 
 def shape_spectrum(
-    waveform: Waveform, sample_rate: int, knots_hz: Sequence[float], gains_db: Sequence[float]
+    waveform: Waveform, sample_rate: int, knots_hz: Sequence[float], gains_db: ArrayLike
 ) -> Waveform:
     """Filter a waveform (sample,) with gains in dB given at some frequencies, zero phase.
 
@@ -39,7 +46,7 @@ def shaped_noise(
     n_samples: int,
     sample_rate: int,
     knots_hz: Sequence[float],
-    gains_db: Sequence[float],
+    gains_db: ArrayLike,
 ) -> Waveform:
     """Gaussian noise (sample,) with a spectrum given in dB at some frequencies."""
     white = random.standard_normal(n_samples, dtype=np.float32)
@@ -54,6 +61,22 @@ def colour(
     return shape_spectrum(
         waveform, sample_rate, knots_hz, random.uniform(-spread_db, spread_db, len(knots_hz))
     )
+
+
+def in_a_room(waveform: Waveform, random: np.random.Generator, sample_rate: int) -> Waveform:
+    """Add the reverberation of a small room: noise that falls by 60 dB in 0.15 to 0.6 s."""
+    rt60_seconds = random.uniform(0.15, 0.6)
+    n_response = int(rt60_seconds * sample_rate)
+    time = np.arange(n_response) / sample_rate
+    tail = random.standard_normal(n_response) * 10 ** (-3 * time / rt60_seconds)
+    tail[: int(0.002 * sample_rate)] = 0
+    response = shape_spectrum(tail.astype(np.float32), sample_rate, [100, 1000, 4000, 8000], [-3, 0, -6, -14])
+    response *= np.float32(10 ** (random.uniform(-10, 2) / 20) / np.sqrt(np.square(response).sum()))
+    response[0] = 1.0
+    n_samples = waveform.shape[-1]
+    n_fft = fft.next_fast_len(n_samples + n_response, real=True)
+    spectrum = fft.rfft(waveform, n_fft) * fft.rfft(response, n_fft)
+    return fft.irfft(spectrum, n_fft)[:n_samples].astype(np.float32)
 
 
 def slow_curve(

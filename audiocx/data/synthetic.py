@@ -11,10 +11,11 @@ from torch.utils.data import Dataset
 
 from audiocx.data.batch import Example
 from audiocx.data.cache import hash_of
-from audiocx.data.corpus import Corpus, CorpusSettings, render_corpus
+from audiocx.data.corpus import Corpus, CorpusSettings
 from audiocx.data.mixing import Waveform, mix, set_level
 from audiocx.data.module import SpectralDataModule
 from audiocx.data.randomness import Stream, generator
+from audiocx.data.rendering import render_corpus
 from audiocx.data.test_set import TestSet
 from audiocx.errors import ConfigError, describe
 from audiocx.signal.stft import STFT
@@ -124,7 +125,7 @@ class TrainingMixtures(Dataset[Example]):
         return self.maker.make(random, index, "dry", voice, recording, random.uniform(*self.snr_db))
 
 
-class PlannedMixtures(Dataset[Example]):
+class PlannedMixtures(Dataset[Example], TestSet):
     """Fixed items, each with its kind, voice, noise recording and ratio written in a plan."""
 
     n_sources = 1

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from abc import ABC, abstractmethod
 
 from audiocx.data.batch import Example
 
 
-class TestSet(Protocol):
+class TestSet(ABC):
     """Items one after another; one that cannot be read fails alone.
 
     Attributes:
@@ -20,10 +20,11 @@ class TestSet(Protocol):
     sample_rate: int
     n_sources: int
 
+    @abstractmethod
     def __len__(self) -> int:
         """Return the number of items."""
-        ...
 
+    @abstractmethod
     def __getitem__(self, index: int) -> Example:
         """Return an item.
 
@@ -31,12 +32,11 @@ class TestSet(Protocol):
             AudioFileError: its files cannot be read or do not fit together.
             DataError: it has no partner.
         """
-        ...
 
+    @abstractmethod
     def name(self, index: int) -> str:
         """Return what an item is called, also when it cannot be read."""
-        ...
 
+    @abstractmethod
     def fingerprint(self) -> str:
         """Return a stable hash of what the set is."""
-        ...

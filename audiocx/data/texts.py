@@ -1,8 +1,8 @@
 """What the synthetic voices say: word salads, numbers and invented words, in the script a voice reads.
 
-Meaning does not matter here; variety of sounds and of sentence melody does. Where a language's common words are
-listed, sentences are put together from them; elsewhere words are invented from the syllables of its script, and
-numbers, which espeak speaks in every language, stand between them.
+Meaning does not matter here; variety of sounds and of sentence melody does. Where a language's common words
+are listed, sentences are put together from them; elsewhere words are invented from the syllables of its
+script, and numbers, which espeak speaks in every language, stand between them.
 """
 
 from __future__ import annotations
@@ -11,60 +11,104 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
 WORDS = {
-    "en": "the quick brown fox jumps over lazy dogs while seven children watch from their garden wall we should "
-    "have brought another thick blanket because tonight will be much colder than usual she measured both ships "
-    "with great joy before breakfast though nobody asked him which village church bell rang yesterday evening "
-    "judge young oil voices usually think through every vision of sugar and azure water please choose something "
-    "warm enough for such a long journey across northern hills",
-    "de": "der kleine junge läuft schnell durch den grünen wald und sucht seine schwester am fluss heute abend "
-    "möchten wir gemeinsam essen obwohl niemand das fenster geöffnet hat zwölf boxkämpfer jagen viktor quer über "
-    "den großen sylter deich manche züge fahren pünktlich ab ich höre leise musik hinter der tür",
-    "fr": "le petit garçon court vers la grande maison où sa mère prépare un bon repas demain nous irons voir la "
-    "mer avec quelques amis parce que les jours deviennent plus longs chaque voyageur cherche une lumière douce "
-    "peut-être que le jeune homme viendra chez vous jeudi soir pour entendre cette belle histoire",
-    "es": "el niño pequeño corre hacia la casa grande donde su madre prepara una buena comida mañana iremos a ver "
-    "el mar con algunos amigos porque los días son más largos cada viajero busca una luz suave quizá el joven "
-    "venga el jueves por la noche para escuchar aquella historia de la guerra y los pájaros",
-    "it": "il bambino corre verso la grande casa dove sua madre prepara un buon pranzo domani andremo a vedere il "
-    "mare con alcuni amici perché i giorni diventano più lunghi ogni viaggiatore cerca una luce dolce forse il "
-    "giovane verrà giovedì sera per ascoltare quella bella storia degli scoiattoli e della luna",
-    "nl": "de kleine jongen loopt snel door het groene bos en zoekt zijn zuster bij de rivier vanavond willen wij "
-    "samen eten hoewel niemand het raam heeft geopend sommige treinen vertrekken precies op tijd ik hoor zachte "
-    "muziek achter deze deur en buiten schijnt geen goede zon meer",
-    "pt": "o menino pequeno corre para a casa grande onde sua mãe prepara uma boa refeição amanhã vamos ver o mar "
-    "com alguns amigos porque os dias são mais longos cada viajante procura uma luz suave talvez o jovem venha na "
-    "quinta feira para ouvir aquela história do coração e dos pássaros",
-    "sv": "den lilla pojken springer fort genom den gröna skogen och söker sin syster vid floden ikväll vill vi äta "
-    "tillsammans fast ingen har öppnat fönstret några tåg går alltid i tid jag hör sakta musik bakom dörren och "
-    "sju sjösjuka sjömän sköljde skjortor",
-    "pl": "mały chłopiec szybko biegnie przez zielony las i szuka swojej siostry nad rzeką dziś wieczorem chcemy "
-    "razem zjeść kolację choć nikt nie otworzył okna niektóre pociągi odjeżdżają punktualnie słyszę cichą muzykę "
-    "za drzwiami chrząszcz brzmi w trzcinie",
-    "fi": "pieni poika juoksee nopeasti vihreän metsän läpi ja etsii siskoaan joen rannalta tänä iltana haluamme "
-    "syödä yhdessä vaikka kukaan ei ole avannut ikkunaa jotkut junat lähtevät ajallaan kuulen hiljaista musiikkia "
-    "oven takaa yö on pimeä ja tähdet näkyvät",
-    "tr": "küçük çocuk yeşil ormanda hızla koşuyor ve nehir kıyısında kız kardeşini arıyor bu akşam birlikte yemek "
-    "yemek istiyoruz ama kimse pencereyi açmadı bazı trenler tam zamanında kalkıyor kapının arkasında hafif bir "
-    "müzik duyuyorum güneş yavaşça batıyor",
-    "ru": "маленький мальчик быстро бежит через зелёный лес и ищет свою сестру у реки сегодня вечером мы хотим "
-    "вместе поужинать хотя никто не открыл окно некоторые поезда уходят вовремя я слышу тихую музыку за дверью "
-    "щука живёт в глубоком озере",
+    "en": _words("""
+        the quick brown fox jumps over lazy dogs while seven children watch from their garden wall we
+        should have brought another thick blanket because tonight will be much colder than usual she
+        measured both ships with great joy before breakfast though nobody asked him which village church
+        bell rang yesterday evening judge young oil voices usually think through every vision of sugar
+        and azure water please choose something warm enough for such a long journey across northern
+        hills
+    """),
+    "de": _words("""
+        der kleine junge läuft schnell durch den grünen wald und sucht seine schwester am fluss heute
+        abend möchten wir gemeinsam essen obwohl niemand das fenster geöffnet hat zwölf boxkämpfer jagen
+        viktor quer über den großen sylter deich manche züge fahren pünktlich ab ich höre leise musik
+        hinter der tür
+    """),
+    "fr": _words("""
+        le petit garçon court vers la grande maison où sa mère prépare un bon repas demain nous irons
+        voir la mer avec quelques amis parce que les jours deviennent plus longs chaque voyageur cherche
+        une lumière douce peut-être que le jeune homme viendra chez vous jeudi soir pour entendre cette
+        belle histoire
+    """),
+    "es": _words("""
+        el niño pequeño corre hacia la casa grande donde su madre prepara una buena comida mañana iremos
+        a ver el mar con algunos amigos porque los días son más largos cada viajero busca una luz suave
+        quizá el joven venga el jueves por la noche para escuchar aquella historia de la guerra y los
+        pájaros
+    """),
+    "it": _words("""
+        il bambino corre verso la grande casa dove sua madre prepara un buon pranzo domani andremo a
+        vedere il mare con alcuni amici perché i giorni diventano più lunghi ogni viaggiatore cerca una
+        luce dolce forse il giovane verrà giovedì sera per ascoltare quella bella storia degli
+        scoiattoli e della luna
+    """),
+    "nl": _words("""
+        de kleine jongen loopt snel door het groene bos en zoekt zijn zuster bij de rivier vanavond
+        willen wij samen eten hoewel niemand het raam heeft geopend sommige treinen vertrekken precies
+        op tijd ik hoor zachte muziek achter deze deur en buiten schijnt geen goede zon meer
+    """),
+    "pt": _words("""
+        o menino pequeno corre para a casa grande onde sua mãe prepara uma boa refeição amanhã vamos ver
+        o mar com alguns amigos porque os dias são mais longos cada viajante procura uma luz suave
+        talvez o jovem venha na quinta feira para ouvir aquela história do coração e dos pássaros
+    """),
+    "sv": _words("""
+        den lilla pojken springer fort genom den gröna skogen och söker sin syster vid floden ikväll
+        vill vi äta tillsammans fast ingen har öppnat fönstret några tåg går alltid i tid jag hör sakta
+        musik bakom dörren och sju sjösjuka sjömän sköljde skjortor
+    """),
+    "pl": _words("""
+        mały chłopiec szybko biegnie przez zielony las i szuka swojej siostry nad rzeką dziś wieczorem
+        chcemy razem zjeść kolację choć nikt nie otworzył okna niektóre pociągi odjeżdżają punktualnie
+        słyszę cichą muzykę za drzwiami chrząszcz brzmi w trzcinie
+    """),
+    "fi": _words("""
+        pieni poika juoksee nopeasti vihreän metsän läpi ja etsii siskoaan joen rannalta tänä iltana
+        haluamme syödä yhdessä vaikka kukaan ei ole avannut ikkunaa jotkut junat lähtevät ajallaan
+        kuulen hiljaista musiikkia oven takaa yö on pimeä ja tähdet näkyvät
+    """),
+    "tr": _words("""
+        küçük çocuk yeşil ormanda hızla koşuyor ve nehir kıyısında kız kardeşini arıyor bu akşam
+        birlikte yemek yemek istiyoruz ama kimse pencereyi açmadı bazı trenler tam zamanında kalkıyor
+        kapının arkasında hafif bir müzik duyuyorum güneş yavaşça batıyor
+    """),
+    "ru": _words("""
+        маленький мальчик быстро бежит через зелёный лес и ищет свою сестру у реки сегодня вечером мы
+        хотим вместе поужинать хотя никто не открыл окно некоторые поезда уходят вовремя я слышу тихую
+        музыку за дверью щука живёт в глубоком озере
+    """),
 }
 """Common words by language, in sentences only so that they are easy to read here."""
 
 _ONSETS = {
-    "latin": ["b", "d", "f", "g", "h", "k", "l", "m", "n", "p", "r", "s", "t", "v", "z", "br", "dr", "fl", "gr", "kl", "kr", "pl", "pr", "sk", "sp", "st", "tr"],
-    "cyrillic": ["б", "в", "г", "д", "ж", "з", "к", "л", "м", "н", "п", "р", "с", "т", "ф", "х", "ц", "ч", "ш", "бр", "гр", "др", "кл", "пл", "ст", "сп", "тр"],
-    "greek": ["β", "γ", "δ", "ζ", "θ", "κ", "λ", "μ", "ν", "π", "ρ", "σ", "τ", "φ", "χ", "ψ", "κλ", "πρ", "στ", "τρ"],
-    "hebrew": ["ב", "ג", "ד", "ז", "ח", "ט", "כ", "ל", "מ", "נ", "ס", "פ", "צ", "ק", "ר", "ש", "ת"],
-    "arabic": ["ب", "ت", "ج", "ح", "خ", "د", "ر", "ز", "س", "ش", "ص", "ط", "ع", "ف", "ق", "ك", "ل", "م", "ن", "ه"],
-    "georgian": ["ბ", "გ", "დ", "ვ", "ზ", "თ", "კ", "ლ", "მ", "ნ", "პ", "რ", "ს", "ტ", "ფ", "ქ", "ყ", "შ", "ჩ", "ც", "ხ", "ჯ"],
-    "armenian": ["բ", "գ", "դ", "զ", "թ", "լ", "խ", "կ", "հ", "ձ", "ղ", "ճ", "մ", "յ", "ն", "շ", "չ", "պ", "ջ", "ս", "վ", "տ", "ր", "ց", "ք"],
-    "kana": [""],
-    "han": [""],
-    "hangul": [""],
-    "ethiopic": [""],
+    "latin": _words("""
+        b d f g h k l m n p r s t v z br dr fl gr kl kr pl pr sk sp st tr
+    """),
+    "cyrillic": _words("""
+        б в г д ж з к л м н п р с т ф х ц ч ш бр гр др кл пл ст сп тр
+    """),
+    "greek": _words("""
+        β γ δ ζ θ κ λ μ ν π ρ σ τ φ χ ψ κλ πρ στ τρ
+    """),
+    "hebrew": _words("""
+        ב ג ד ז ח ט כ ל מ נ ס פ צ ק ר ש ת
+    """),
+    "arabic": _words("""
+        ب ت ج ح خ د ر ز س ش ص ط ع ف ق ك ل م ن ه
+    """),
+    "georgian": _words("""
+        ბ გ დ ვ ზ თ კ ლ მ ნ პ რ ს ტ ფ ქ ყ შ ჩ ც ხ ჯ
+    """),
+    "armenian": _words("""
+        բ գ դ զ թ լ խ կ հ ձ ղ ճ մ յ ն շ չ պ ջ ս վ տ ր ց ք
+    """),
 }
 _NUCLEI = {
     "latin": ["a", "e", "i", "o", "u", "a", "e", "i", "o", "ai", "au"],
@@ -112,24 +156,60 @@ _INDIC_CONSONANTS = (0x15, 0x1A, 0x24, 0x28, 0x2A, 0x2E, 0x2F, 0x30, 0x32, 0x38,
 _INDIC_VOWEL_SIGNS = (0x3E, 0x3F, 0x40, 0x41, 0x42)
 
 _SCRIPTS = {
-    "cyrillic": ["ru", "uk", "be", "bg", "mk", "kk", "ky", "tt", "ba", "cv"],
-    "greek": ["el"],
-    "hebrew": ["he"],
-    "arabic": ["ar", "fa", "ur", "ug", "sd"],
-    "georgian": ["ka"],
-    "armenian": ["hy"],
-    "kana": ["ja"],
-    "han": ["cmn", "yue"],
-    "hangul": ["ko"],
-    "ethiopic": ["am", "ti"],
-    "devanagari": ["hi", "mr", "ne", "kok"],
-    "bengali": ["bn", "as"],
-    "gurmukhi": ["pa"],
-    "gujarati": ["gu"],
-    "tamil": ["ta"],
-    "telugu": ["te"],
-    "kannada": ["kn"],
-    "malayalam": ["ml"],
+    "cyrillic": _words("""
+        ru uk be bg mk kk ky tt ba cv
+    """),
+    "greek": _words("""
+        el
+    """),
+    "hebrew": _words("""
+        he
+    """),
+    "arabic": _words("""
+        ar fa ur ug sd
+    """),
+    "georgian": _words("""
+        ka
+    """),
+    "armenian": _words("""
+        hy
+    """),
+    "kana": _words("""
+        ja
+    """),
+    "han": _words("""
+        cmn yue
+    """),
+    "hangul": _words("""
+        ko
+    """),
+    "ethiopic": _words("""
+        am ti
+    """),
+    "devanagari": _words("""
+        hi mr ne kok
+    """),
+    "bengali": _words("""
+        bn as
+    """),
+    "gurmukhi": _words("""
+        pa
+    """),
+    "gujarati": _words("""
+        gu
+    """),
+    "tamil": _words("""
+        ta
+    """),
+    "telugu": _words("""
+        te
+    """),
+    "kannada": _words("""
+        kn
+    """),
+    "malayalam": _words("""
+        ml
+    """),
 }
 SCRIPT_OF = {language: script for script, languages in _SCRIPTS.items() for language in languages}
 """Script by language; those not listed read Latin letters."""
@@ -147,7 +227,7 @@ def syllable(random: np.random.Generator, script: str) -> str:
         sign = _INDIC_VOWEL_SIGNS[int(random.integers(len(_INDIC_VOWEL_SIGNS)))]
         return chr(base + consonant) + (chr(base + sign) if random.random() < 0.75 else "")
     coda = _pick(random, _CODAS[script]) if script in _CODAS else ""
-    return _pick(random, _ONSETS[script]) + _pick(random, _NUCLEI[script]) + coda
+    return _pick(random, _ONSETS.get(script, [""])) + _pick(random, _NUCLEI[script]) + coda
 
 
 def invented_word(random: np.random.Generator, script: str) -> str:
@@ -171,7 +251,7 @@ def sentence(random: np.random.Generator, language: str) -> str:
     sources: list[Callable[[], str]] = [lambda: invented_word(random, script), lambda: number(random)]
     shares = [0.85, 0.15]
     if language in WORDS:
-        words = WORDS[language].split()
+        words = WORDS[language]
         sources.insert(0, lambda: _pick(random, words))
         shares = [0.75, 0.2, 0.05]
     count = int(random.integers(4, 12))

@@ -1,8 +1,8 @@
 """Who speaks in the synthetic corpus, and the two engines that render them: espeak-ng, and harmonic voices.
 
-The parts share neither a language nor a variant (espeak-ng's word for another throat, as `f2` or `klatt4`), so a
-test voice differs from all training voices in both. A third difference is drawn for each voice: its samples are
-read at another rate, which moves pitch and formants together as the length of a vocal tract does.
+The parts share neither a language nor a variant (espeak-ng's word for another throat, as `f2` or `klatt4`),
+so a test voice differs from all training voices in both. A third difference is drawn for each voice: its
+samples are read at another rate, which moves pitch and formants together as the length of a vocal tract does.
 """
 
 from __future__ import annotations
@@ -23,19 +23,42 @@ from audiocx.data.randomness import Stream, generator
 from audiocx.data.sound_parts import colour
 from audiocx.errors import ConfigError, DataError, describe
 
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
 PARTS = ("train", "valid", "test")
 
 # espeak-ng voice names, each beginning with its language; accents of one language stay in one part.
 LANGUAGES = {
-    "train": ["en-us", "fr", "ru", "nl", "cmn", "en", "pt", "hu", "ar", "en-us-nyc", "sv", "ka", "it", "ta", "uk", "en-gb-scotland", "ro", "he", "lv", "bn", "ca", "bg", "en-gb-x-rp", "fa", "af", "en-029", "sk", "te", "am", "fr-be", "is", "kk", "et", "yue", "pt-br", "hy", "sl", "mr", "az", "eo", "om", "lb", "be", "kn", "gd", "ku", "la", "tt", "ml", "cy", "mk", "ne", "ht", "ky", "tn", "pa", "gn", "ia", "tk", "haw", "an", "pap", "qu", "io", "ug", "ti", "kl", "sd"],
-    "valid": ["da", "gu", "lt", "mt", "ko", "sq"],
-    "test": ["de", "es", "nb", "pl", "fi", "el", "hi", "ja", "tr", "cs", "eu", "sw", "vi", "id", "ga", "hr"],
+    "train": _words("""
+        en-us fr ru nl cmn en pt hu ar en-us-nyc sv ka it ta uk en-gb-scotland ro he lv bn ca bg en-gb-x-rp
+        fa af en-029 sk te am fr-be is kk et yue pt-br hy sl mr az eo om lb be kn gd ku la tt ml cy
+        mk ne ht ky tn pa gn ia tk haw an pap qu io ug ti kl sd
+    """),
+    "valid": _words("""
+        da gu lt mt ko sq
+    """),
+    "test": _words("""
+        de es nb pl fi el hi ja tr cs eu sw vi id ga hr
+    """),
 }
-# Left out: whispers and robots, which are no likely talkers, and the siblings of test variants (steph, steph3).
+# Left out: whispers, croaks and demons, which are no likely talkers, and the siblings of a test variant.
 VARIANTS = {
-    "train": ["f1", "m1", "Annie", "m3", "f3", "klatt", "Alex", "aunty", "m4", "Marco", "robosoft", "shelby", "m7", "Diogo", "klatt2", "Andy", "grandma", "Gene", "m8", "edward", "iven", "Jacky", "john", "klatt4", "Reed", "adam", "paul", "robosoft3", "Denis", "RicishayMax", "miguel", "iven3", "Henrique", "boris", "ian", "klatt5", "Lee", "marcelo", "announcer", "michel", "robosoft4", "Michael", "gustave", "norbert", "benjamin", "pedro", "robosoft5", "Storm", "iven2", "rob", "Nguyen", "david", "klatt6", "sandro", "robosoft6", "robert", "Mike", "Tweaky", "ed", "zac", "robosoft7", "AnxiousAndy", "edward2", "RicishayMax2", "iven4", "Gene2", "robosoft2", "mike2", "robosoft8", "kaukovalta"],
-    "valid": ["f5", "m6", "belinda", "quincy", "travis", "Hugo"],
-    "test": ["f2", "m2", "linda", "antonio", "f4", "m5", "Alicia", "max", "steph2", "caleb", "Andrea", "Mario", "anika", "grandpa", "pablo", "victor"],
+    "train": _words("""
+        f1 m1 Annie m3 f3 klatt Alex aunty m4 Marco robosoft shelby m7 Diogo klatt2 Andy grandma Gene m8
+        edward iven Jacky john klatt4 Reed adam paul robosoft3 Denis RicishayMax miguel iven3 Henrique
+        boris ian klatt5 Lee marcelo announcer michel robosoft4 Michael gustave norbert benjamin pedro
+        robosoft5 Storm iven2 rob Nguyen david klatt6 sandro robosoft6 robert Mike Tweaky ed zac
+        robosoft7 AnxiousAndy edward2 RicishayMax2 iven4 Gene2 robosoft2 mike2 robosoft8 kaukovalta
+    """),
+    "valid": _words("""
+        f5 m6 belinda quincy travis Hugo
+    """),
+    "test": _words("""
+        f2 m2 linda antonio f4 m5 Alicia max steph2 caleb Andrea Mario anika grandpa pablo victor
+    """),
 }
 ENGINES = ("auto", "espeak", "harmonic")
 SENTENCE_SECONDS = 3.5
