@@ -25,8 +25,8 @@ READ_SAMPLES = 1 << 18
 UNKNOWN_LENGTH = 1 << 62
 """libsndfile gives more than this for a stream whose header leaves the length open."""
 
-MP3_SLACK_SAMPLES = 2 * 1152
-"""Encoder delay and padding: by so much an MP3 may be shorter than its header says."""
+MP3_SLACK_SAMPLES = 1152
+"""One frame: by so much an MP3 may be shorter than its header says, encoders disagree about the padding."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,14 @@ def blocks(path: str | Path, block_samples: int = READ_SAMPLES) -> Iterator[NDAr
         yield from _decode(file, path, start=0, n_samples=None, block_samples=block_samples)
 
 
+class _Decoder(soundfile.SoundFile):
+    """A SoundFile that does not seek after each read of an endless stream, where libsndfile fails to."""
+
+    def seekable(self) -> bool:
+        """Whether soundfile may seek by itself."""
+        return self.frames < UNKNOWN_LENGTH and bool(super().seekable())
+
+
 def _open(path: str | Path) -> soundfile.SoundFile:
     """Open a file for reading; wording for everything that can be wrong before the first sample."""
     name = printable(path)
@@ -134,7 +142,7 @@ def _open(path: str | Path) -> soundfile.SoundFile:
         with path.open("rb"):
             pass  # libsndfile words every refusal as "System error"; the operating system says which
         # Bytes, because a name need not be text in any encoding.
-        file = soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else str(path))
+        file = _Decoder(os.fsencode(path) if os.name == "posix" else str(path))
     except OSError as error:
         raise AudioFileError(describe(f"{name}: cannot be read", got=error.strerror or str(error))) from None
     except soundfile.LibsndfileError as error:

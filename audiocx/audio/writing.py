@@ -13,6 +13,7 @@ import os
 import stat
 import tempfile
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -135,8 +136,10 @@ class AudioWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._samples.close()
-        self._temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # a full disk refuses the last buffer once more
+            self._samples.close()
+        with suppress(OSError):
+            self._temporary.unlink()
 
     def write(self, waveform: NDArray[np.float32]) -> None:
         """Append samples, float32 (channel, sample).
