@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from audiocx.audio.truncation import missing_data
 from audiocx.errors import AudioFileError, describe
 
-READ_SAMPLES = 1 << 18
-"""Samples of every channel that are decoded at a time."""
+READ_SAMPLES = 1 << 19
+"""Samples, over all channels, that are decoded at a time."""
 
 UNKNOWN_LENGTH = 1 << 62
 """libsndfile gives more than this for a stream whose header leaves the length open."""
@@ -97,12 +97,13 @@ def read(path: str | Path, start: int = 0, n_samples: int | None = None) -> tupl
                     got=start,
                 )
             )
-        pieces = list(_decode(file, path, start=start, n_samples=n_samples, block_samples=READ_SAMPLES))
+        block_samples = max(1, READ_SAMPLES // info.n_channels)
+        pieces = list(_decode(file, path, start=start, n_samples=n_samples, block_samples=block_samples))
     waveform = pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=1)
     return waveform, info.sample_rate
 
 
-def blocks(path: str | Path, block_samples: int = READ_SAMPLES) -> Iterator[NDArray[np.float32]]:
+def blocks(path: str | Path, block_samples: int = 1 << 16) -> Iterator[NDArray[np.float32]]:
     """Read a file of any length in bounded memory.
 
     Args:
@@ -162,6 +163,8 @@ def _check_header(file: soundfile.SoundFile, path: Path, name: str) -> None:
     if file.format == "RAW":
         # By the suffix alone libsndfile takes any bytes named .au, .snd or .vox for headerless speech.
         raise AudioFileError(describe(f"{name}: not an audio file that can be read", got="no known header"))
+    if file.samplerate <= 0:
+        raise AudioFileError(describe(f"{name}: the sample rate is {file.samplerate} Hz"))
     if file.frames <= 0 or file.channels <= 0:
         raise AudioFileError(describe(f"{name}: no samples (0 at {file.samplerate} Hz)"))
     missing = missing_data(path, file.format, file.extra_info)
