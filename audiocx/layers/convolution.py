@@ -23,7 +23,9 @@ from audiocx.layers.planar import PlanarLayer, planes
 FORMS = ("block", "gauss")
 
 
-def product_form(in_features: int, out_features: int, kernel_size: Sequence[int], device: torch.device) -> str:
+def product_form(
+    in_features: int, out_features: int, kernel_size: Sequence[int], device: torch.device
+) -> str:
     """Choose the form of a complex product by size and device; the one place where it is chosen.
 
     Measured on two cores with AVX-512 in channels-last (forward and backward, 8 x 2 s, kernel 5 x 3): block took
@@ -84,8 +86,7 @@ def output_padding(
         ShapeError: no padding from 0 to stride - 1 reaches the size.
     """
     smallest = [
-        (n - 1) * s - 2 * p + k
-        for n, s, p, k in zip(input_size, stride, padding, kernel_size, strict=True)
+        (n - 1) * s - 2 * p + k for n, s, p, k in zip(input_size, stride, padding, kernel_size, strict=True)
     ]
     if output_size is None:
         return [0] * len(smallest)
@@ -157,7 +158,9 @@ class ComplexConv2d(PlanarLayer):
 
     def extra_repr(self) -> str:
         """Sizes, for printing."""
-        return f"{self.in_features}, {self.out_features}, kernel_size={self.kernel_size}, stride={self.stride}"
+        return (
+            f"{self.in_features}, {self.out_features}, kernel_size={self.kernel_size}, stride={self.stride}"
+        )
 
 
 class ComplexConvTranspose2d(PlanarLayer):
@@ -220,4 +223,6 @@ class ComplexConvTranspose2d(PlanarLayer):
 
     def extra_repr(self) -> str:
         """Sizes, for printing."""
-        return f"{self.in_features}, {self.out_features}, kernel_size={self.kernel_size}, stride={self.stride}"
+        return (
+            f"{self.in_features}, {self.out_features}, kernel_size={self.kernel_size}, stride={self.stride}"
+        )

@@ -1,0 +1,1 @@
+"""Training losses on waveforms: `(estimate, target)`, lower is better, defined for silent targets, too."""

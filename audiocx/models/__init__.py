@@ -1,0 +1,1 @@
+"""Models: features, topologies in any arithmetic, heads, and the Separator that joins them with an STFT."""

@@ -31,7 +31,9 @@ def build(config: Any, **arguments: Any) -> Any:
     if isinstance(config, Mapping) and "_target_" in config:
         path = str(config["_target_"])
         target = import_path(path, where="_target_")
-        keys = {str(key): build(value) for key, value in config.items() if key not in ("_target_", "_partial_")}
+        keys = {
+            str(key): build(value) for key, value in config.items() if key not in ("_target_", "_partial_")
+        }
         keys.update(arguments)
         if config.get("_partial_", False):
             return functools.partial(target, **keys)

@@ -35,7 +35,9 @@ def load(path: str | Path, *, device: str = "cpu", trust: Sequence[str] = ()) ->
     place = Path(path)
     if not place.exists():
         raise CheckpointError(
-            describe(f"checkpoint {path}: no such file or folder", do="give a run folder, model folder or .ckpt")
+            describe(
+                f"checkpoint {path}: no such file or folder", do="give a run folder, model folder or .ckpt"
+            )
         )
     packages = ("audiocx", *trust)
     separator = _from_folder(place, packages) if place.is_dir() else _from_lightning(place, packages)
@@ -49,7 +51,10 @@ def _from_folder(folder: Path, packages: Sequence[str]) -> Separator:
         if last.is_file():  # a run that is still going on, or was stopped before its end
             return _from_lightning(last, packages)
         raise CheckpointError(
-            describe(f"checkpoint {folder}: not a run or model folder", expected=f"{CONFIG_NAME} in it or in model/")
+            describe(
+                f"checkpoint {folder}: not a run or model folder",
+                expected=f"{CONFIG_NAME} in it or in model/",
+            )
         )
     try:
         config: Any = json.loads((found / CONFIG_NAME).read_text(encoding="utf-8"))
@@ -67,7 +72,9 @@ def _from_folder(folder: Path, packages: Sequence[str]) -> Separator:
                 do="update audiocx",
             )
         )
-    settings = {key: value for key, value in config.items() if key not in ("format_version", "audiocx_version")}
+    settings = {
+        key: value for key, value in config.items() if key not in ("format_version", "audiocx_version")
+    }
     separator = _build(settings, packages, where=str(found))
     separator.load_weights(weights, where=str(found / WEIGHTS_NAME))
     return separator
@@ -95,4 +102,6 @@ def _build(config: dict[str, Any], packages: Sequence[str], *, where: str) -> Se
     try:
         return Separator.from_config(config, trust=packages)
     except (KeyError, TypeError) as error:
-        raise CheckpointError(describe(f"checkpoint {where}: its config is incomplete", got=repr(error))) from error
+        raise CheckpointError(
+            describe(f"checkpoint {where}: its config is incomplete", got=repr(error))
+        ) from error

@@ -1,12 +1,13 @@
 """A model: features, a network and a head that know nothing of each other, put together.
 
-    model(mixture_stft, conditions)      -> mask            (batch, source, channel, frequency, frame), complex64
-    model.apply_mask(mixture_stft, mask) -> estimate_stft   (batch, source, channel, frequency, frame), complex64
+model(mixture_stft, conditions)      -> mask            (batch, source, channel, frequency, frame), complex64
+model.apply_mask(mixture_stft, mask) -> estimate_stft   (batch, source, channel, frequency, frame), complex64
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +20,15 @@ from audiocx.models.heads import HEADS, Head
 from audiocx.signal.checks import check_complex, check_shape
 
 
-class MaskingModel(nn.Module):
+class SpectralModel(nn.Module):
+    """What a Separator asks of a model; any class with these two methods will do."""
+
+    def apply_mask(self, mixture_stft: Tensor, mask: Tensor) -> Tensor:
+        """Apply a mask to a mixture."""
+        raise NotImplementedError
+
+
+class MaskingModel(SpectralModel):
     """Complex STFT of a mixture to a mask for every source; single-channel networks see every channel alone.
 
     Args:
@@ -120,7 +129,7 @@ class MaskingModel(nn.Module):
         return self.head.apply_mask(mixture_stft, mask)
 
 
-def _named(table: dict[str, type], word: str, kind: str) -> Callable[..., nn.Module]:
+def _named(table: dict[str, type], word: str, kind: str) -> Callable[..., Any]:
     if "." in word:
         return import_path(word, where=f"model.{kind}")
     if word not in table:

@@ -16,6 +16,7 @@ import audiocx
 from audiocx.errors import CheckpointError, describe
 from audiocx.models.build import build, check_trusted
 from audiocx.models.conditions import Conditions
+from audiocx.models.model import SpectralModel
 from audiocx.signal.checks import check_shape
 from audiocx.signal.stft import STFT
 
@@ -33,7 +34,7 @@ class Separator(nn.Module):
         config: the plain config that `from_config` rebuilds it from; saved with the weights.
     """
 
-    def __init__(self, stft: STFT, model: nn.Module, config: Mapping[str, Any]) -> None:
+    def __init__(self, stft: STFT, model: SpectralModel, config: Mapping[str, Any]) -> None:
         super().__init__()
         self.stft = stft
         self.model = model

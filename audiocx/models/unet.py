@@ -85,7 +85,9 @@ class UNet(nn.Module):
         for kernel in kernel_sizes:
             if any(size % 2 == 0 for size in kernel):
                 raise ConfigError(
-                    describe("model.network.kernel_sizes: a kernel is even", expected="odd sizes", got=list(kernel))
+                    describe(
+                        "model.network.kernel_sizes: a kernel is even", expected="odd sizes", got=list(kernel)
+                    )
                 )
         if isinstance(arithmetic, str):
             arithmetic = arithmetic_of(arithmetic)
@@ -111,7 +113,13 @@ class UNet(nn.Module):
             decoders.append(
                 Block(
                     arithmetic.transposed_convolution(
-                        inner if deepest else 2 * inner, out, kernel, stride, padding, bias=bias, activation=word
+                        inner if deepest else 2 * inner,
+                        out,
+                        kernel,
+                        stride,
+                        padding,
+                        bias=bias,
+                        activation=word,
                     ),
                     arithmetic.norm("none" if last else norm, out),
                     arithmetic.activation(word, out),

@@ -1,8 +1,9 @@
 """Short-time Fourier transform with explicit zero padding: the one place where frames are cut and joined.
 
 A waveform of n samples is padded with `win_length - hop_length` zeros on the left, and on the right up to a
-whole number of hops and then with `win_length - hop_length` zeros more (rounded up to whole hops). So every sample is covered by as many
-windows as any other, any length from one sample works, and frames are those that a live process sees.
+whole number of hops and then with `win_length - hop_length` zeros more (rounded up to whole hops). So every
+sample is covered by as many windows as any other, any length from one sample works, and frames are those that a
+live process sees.
 """
 
 from __future__ import annotations
@@ -131,7 +132,9 @@ class STFT(nn.Module):
         n_samples = waveform.shape[-1]
         with torch.autocast(waveform.device.type, enabled=False):
             samples = waveform if waveform.dtype == torch.float64 else waveform.float()
-            n_after = -n_samples % self.hop_length + math.ceil(self.n_overlap / self.hop_length) * self.hop_length
+            n_after = (
+                -n_samples % self.hop_length + math.ceil(self.n_overlap / self.hop_length) * self.hop_length
+            )
             padded = functional.pad(samples, (self.n_overlap, n_after))
             frames = padded.unfold(-1, self.win_length, self.hop_length)  # (*batch, frame, sample)
             spectrum = torch.fft.rfft(frames * self.window.to(samples.dtype), n=self.n_fft)

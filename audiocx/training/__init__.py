@@ -1,0 +1,1 @@
+"""Training: thin Lightning modules, optimizers, callbacks, the run folder."""

@@ -1,0 +1,224 @@
+"""`audiocx train`: builds what the config names, trains, tests the best checkpoint, writes the run folder."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from audiocx.data.module import SpectralDataModule
+from audiocx.errors import CheckpointError, ConfigError, describe
+from audiocx.evaluation.session import report_test
+from audiocx.models.checkpoint import load
+from audiocx.models.counting import count_macs_per_second, count_parameters
+from audiocx.models.separator import Separator
+from audiocx.training.callbacks import StopOnInterrupt, StopWhenNotFinite, TensorBoardExamples, TimeShares
+from audiocx.training.progress import StepProgress
+from audiocx.training.run_folder import RunFolder
+from audiocx.training.task import MONITOR
+
+log = logging.getLogger("audiocx")
+console = Console()
+
+
+def train(config: DictConfig) -> int:
+    """Train, test and report.
+
+    Args:
+        config: composed from conf/train.yaml.
+
+    Returns:
+        Exit code; 1 where test items failed.
+
+    Raises:
+        AudiocxError: something that the config names does not fit.
+        KeyboardInterrupt: interrupted, after the last checkpoint was written.
+    """
+    started = time.monotonic()
+    _quiet_libraries()
+    name = str(HydraConfig.get().runtime.choices.get("model", "model"))
+    lightning.seed_everything(config.seed, workers=True, verbose=False)
+    resume = _resumed_checkpoint(config.checkpoint)
+    separator = make_separator(config)
+    data = instantiate(config.data, stft=separator.stft, seed=config.seed, _convert_="all")
+    if data.n_sources != separator.n_sources:
+        raise ConfigError(
+            describe(
+                "data and task differ in the number of sources",
+                expected=separator.n_sources,
+                got=data.n_sources,
+                do="take the task and the data that belong together",
+            )
+        )
+    data.prepare_data()
+    data.setup("fit")
+    folder = RunFolder(HydraConfig.get().runtime.output_dir)
+    handler = folder.log_to_file()
+    try:
+        _describe_run(config, folder, name, separator, data)
+        _fit(config, folder, separator, data, resume)
+        failed = _test(config, folder, name, data) if config.test else 0
+        _say(f"all in {time.monotonic() - started:.0f} s; run folder: {folder.path}")
+    finally:
+        logging.getLogger("audiocx").removeHandler(handler)
+        handler.close()
+    return 1 if failed else 0
+
+
+def make_separator(config: DictConfig) -> Separator:
+    """Build an untrained separator from a composed config.
+
+    Raises:
+        ConfigError: model or STFT does not fit.
+    """
+    plain: Any = OmegaConf.to_container(config, resolve=True)
+    return Separator.from_config(
+        {
+            "task": plain["task"]["name"],
+            "n_sources": plain["task"]["n_sources"],
+            "stft": plain["stft"],
+            "model": plain["model"],
+        }
+    )
+
+
+def _describe_run(
+    config: DictConfig, folder: RunFolder, name: str, separator: Separator, data: SpectralDataModule
+) -> None:
+    folder.write_config(OmegaConf.to_yaml(config, resolve=True))
+    facts = data.describe()
+    folder.write_environment({"data_fingerprint": data.fingerprint(), "data": facts, "seed": config.seed})
+    _say(
+        f"{name}: {count_parameters(separator):,} real parameters, "
+        f"{count_macs_per_second(separator) / 1e9:.3f} GMAC a second of audio"
+    )
+    _say("data: " + ", ".join(f"{key} {value}" for key, value in facts.items()))
+
+
+def _fit(
+    config: DictConfig,
+    folder: RunFolder,
+    separator: Separator,
+    data: SpectralDataModule,
+    resume: Path | None,
+) -> None:
+    task = instantiate(
+        {"_target_": config.task["_target_"]},
+        separator=separator,
+        loss=instantiate(config.loss, _convert_="all"),
+        optimizer=instantiate(config.optimizer, _convert_="all"),
+        scheduler=instantiate(config.scheduler, _convert_="all"),
+    )
+    shares, interrupt = TimeShares(), StopOnInterrupt()
+    best = ModelCheckpoint(
+        folder.checkpoints,
+        filename="best",
+        monitor=MONITOR,
+        mode="max",
+        save_last=True,
+        enable_version_counter=False,
+        save_on_train_epoch_end=False,
+    )
+    callbacks: list[Callback] = [StepProgress(), shares, interrupt, StopWhenNotFinite(), best]
+    if config.logger.tensorboard:
+        callbacks.append(TensorBoardExamples(config.logger.tensorboard_items))
+    trainer = make_trainer(config, folder, callbacks)
+    try:
+        trainer.fit(task, datamodule=data, ckpt_path=resume)
+    finally:
+        interrupt.restore()
+    log.info(shares.summary())
+    _say(shares.summary())
+    trainer.save_checkpoint(folder.last)
+    if not folder.best.is_file():
+        trainer.save_checkpoint(folder.best)
+    load(folder.best).save(folder.model)
+    if interrupt.interrupted:
+        _say(f"stopped at step {trainer.global_step}; go on with checkpoint={folder.path}")
+        raise KeyboardInterrupt
+
+
+def make_trainer(config: DictConfig, folder: RunFolder, callbacks: list[Callback]) -> lightning.Trainer:
+    """Make the Lightning trainer of a config.
+
+    Raises:
+        ConfigError: a setting of `trainer` is unknown or does not fit the machine.
+    """
+    settings: dict[str, Any] = dict(OmegaConf.to_container(config.trainer, resolve=True))  # type: ignore[arg-type]
+    settings["val_check_interval"] = max(1, min(settings["val_check_interval"], settings["max_steps"]))
+    loggers: list[Logger] = []
+    if config.logger.csv:
+        loggers.append(CSVLogger(folder.path, name="", version=""))
+    if config.logger.tensorboard:
+        loggers.append(TensorBoardLogger(folder.path, name="", version="tensorboard"))
+    try:
+        return lightning.Trainer(
+            **settings,
+            check_val_every_n_epoch=None,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            log_every_n_steps=config.logger.log_every_n_steps,
+            enable_model_summary=False,
+            logger=loggers,
+            callbacks=callbacks,
+        )
+    except (
+        TypeError,
+        ValueError,
+        RuntimeError,
+        lightning.fabric.utilities.exceptions.MisconfigurationException,
+    ) as error:
+        raise ConfigError(
+            describe("trainer: a setting does not fit", got=str(error).splitlines()[0])
+        ) from error
+
+
+def _test(config: DictConfig, folder: RunFolder, name: str, data: SpectralDataModule) -> int:
+    separators: Mapping[str, Separator] = {name: load(folder.best)}
+    return report_test(
+        separators,
+        data.test_set(),
+        folder.path,
+        n_examples=config.n_examples,
+        data_fingerprint=data.fingerprint(),
+    )
+
+
+def _resumed_checkpoint(path: str | None) -> Path | None:
+    if path is None:
+        return None
+    place = Path(path)
+    candidates = [place / "checkpoints" / "last.ckpt", place / "last.ckpt"] if place.is_dir() else [place]
+    for candidate in candidates:
+        if candidate.is_file():
+            load(candidate)  # says in one line when it is no checkpoint
+            return candidate
+    raise CheckpointError(
+        describe(f"checkpoint={path}: nothing to go on from", expected="a run folder or a .ckpt of training")
+    )
+
+
+def _say(text: str) -> None:
+    log.info(text)
+    console.print(text, highlight=False, soft_wrap=True)
+
+
+def _quiet_libraries() -> None:
+    """Leave out what Lightning says on every start; warnings that matter are raised as errors of ours."""
+    for library in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(library).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning")
+    warnings.filterwarnings("ignore", module="torch.utils.data")
+    torch.set_float32_matmul_precision("high")

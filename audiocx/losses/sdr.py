@@ -1,0 +1,61 @@
+"""Losses of the signal-to-distortion family, in dB."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from audiocx.losses.base import SMALLEST_ENERGY, Loss, check_pair, energy, reference_energy
+
+
+class NegativeSNR(Loss):
+    """-10 lg(‖s‖² / (‖e‖² + τ ‖s‖²)), e = ŝ - s: keeps the level, saturates where τ = 10^(-max/10) says.
+
+    For a silent target the mixture x takes the place of s in both energies: 10 lg((‖ŝ‖² + τ ‖x‖²) / ‖x‖²).
+    Thresholded SNR of Wisdom et al. 2020 ("MixIT"), eq. 2, and the zero-reference loss of Wisdom et al. 2021.
+
+    Args:
+        max_snr_db: SNR at which the loss saturates.
+    """
+
+    def __init__(self, max_snr_db: float = 30.0) -> None:
+        super().__init__()
+        self.max_snr_db = max_snr_db
+
+    def forward(self, estimate: Tensor, target: Tensor, *, mixture: Tensor | None = None) -> Tensor:
+        """Return the loss in dB."""
+        check_pair(estimate, target)
+        reference, _ = reference_energy(target, mixture)
+        threshold = 10 ** (-self.max_snr_db / 10)
+        return (10 * torch.log10(energy(estimate - target) / reference + threshold)).mean()
+
+
+class NegativeSISDR(Loss):
+    """Negative scale-invariant SDR (Le Roux et al. 2019) without mean removal, saturating at both ends.
+
+    With α = ⟨ŝ, s⟩ / ‖s‖²: 10 lg((‖ŝ - αs‖² + τ ‖αs‖²) / (‖αs‖² + δ ‖ŝ‖²)), δ = 1e-6, so at most 60 dB. The
+    estimate's level is free. A silent target takes the loss of `NegativeSNR`.
+
+    Args:
+        max_si_sdr_db: SI-SDR at which the loss saturates.
+    """
+
+    def __init__(self, max_si_sdr_db: float = 30.0) -> None:
+        super().__init__()
+        self.max_si_sdr_db = max_si_sdr_db
+
+    def forward(self, estimate: Tensor, target: Tensor, *, mixture: Tensor | None = None) -> Tensor:
+        """Return the loss in dB."""
+        check_pair(estimate, target)
+        reference, silent = reference_energy(target, mixture)
+        threshold = 10 ** (-self.max_si_sdr_db / 10)
+        scale = (estimate.to(reference.dtype) * target).sum((-2, -1)) / reference  # α, (batch, source)
+        scaled = scale[..., None, None] * target
+        of_estimate = energy(estimate)
+        of_scaled = energy(scaled)
+        # Relative to the estimate, so that the loss does not depend on its level, not even near silence.
+        unit = of_estimate.clamp_min(SMALLEST_ENERGY)
+        distortion = energy(estimate - scaled) / unit + threshold * of_scaled / unit + SMALLEST_ENERGY
+        ratio = distortion / (of_scaled / unit + 1e-6)
+        residual = of_estimate / reference + threshold
+        return (10 * torch.log10(torch.where(silent, residual, ratio))).mean()

@@ -1,0 +1,109 @@
+"""The folder of a training run: what stands where, and what says how it came about."""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import audiocx
+from audiocx.errors import OutputError, describe
+
+PACKAGES = ("torch", "torchaudio", "lightning", "numpy", "scipy", "soundfile", "librosa", "hydra-core")
+
+
+class RunFolder:
+    """Names the parts of a run folder and writes its settings.
+
+    Args:
+        path: the folder; made where it is missing.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.checkpoints = self.path / "checkpoints"
+        self.best = self.checkpoints / "best.ckpt"
+        self.last = self.checkpoints / "last.ckpt"
+        self.model = self.path / "model"
+        self.test = self.path / "test"
+        self.examples = self.path / "examples"
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(
+                describe(f"run folder {path}: cannot be made", got=error.strerror, do="set hydra.run.dir=...")
+            ) from error
+
+    def write_config(self, text: str) -> None:
+        """Write all settings, `config.yaml`."""
+        (self.path / "config.yaml").write_text(text, encoding="utf-8")
+
+    def write_environment(self, facts: Mapping[str, Any]) -> None:
+        """Write `environment.json`: versions, machine, git revision, and the given facts.
+
+        Args:
+            facts: plain values, such as the data's fingerprint.
+        """
+        content = {**environment(), **facts}
+        (self.path / "environment.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+    def log_to_file(self) -> logging.Handler:
+        """Send audiocx's log to `log.txt`, too; the caller closes the handler."""
+        handler = logging.FileHandler(self.path / "log.txt", encoding="utf-8")
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        logger = logging.getLogger("audiocx")
+        logger.setLevel(logging.INFO)
+        logger.addHandler(handler)
+        return handler
+
+
+def environment() -> dict[str, Any]:
+    """Return what a result depends on besides its settings: versions, machine, threads, git revision."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "absent"
+    return {
+        "audiocx": audiocx.__version__,
+        "git_revision": git_revision(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "threads": torch.get_num_threads(),
+        "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "packages": versions,
+        "arguments": sys.argv[1:],
+    }
+
+
+def git_revision() -> str | None:
+    """Return the commit of the checkout that audiocx runs from; `+` where it was changed; None without git."""
+    folder = Path(audiocx.__file__).parent
+    try:
+        revision = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=True, timeout=10
+        ).stdout.strip()
+        changed = subprocess.run(
+            ["git", "status", "--porcelain", "--untracked-files=no"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return revision + ("+" if changed else "")

@@ -1,0 +1,42 @@
+"""Learning rates over steps."""
+
+from __future__ import annotations
+
+import math
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+
+def warmup_cosine(
+    optimizer: Optimizer, *, max_steps: int, warmup_steps: int = 50, final: float = 0.01
+) -> LambdaLR:
+    """Linear warm-up, then half a cosine down to `final` at the last step.
+
+    Args:
+        optimizer: its learning rates are the largest.
+        max_steps: steps of the whole training.
+        warmup_steps: steps until the learning rate is whole; at most a tenth of the training.
+        final: fraction of the learning rate that is left at the end.
+    """
+    warmup_steps = min(warmup_steps, max(1, max_steps // 10))
+
+    def factor(step: int) -> float:
+        if step < warmup_steps:
+            return (step + 1) / warmup_steps
+        progress = min(1.0, (step - warmup_steps) / max(1, max_steps - warmup_steps))
+        return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * progress))
+
+    return LambdaLR(optimizer, factor)
+
+
+def warmup_constant(optimizer: Optimizer, *, max_steps: int, warmup_steps: int = 50) -> LambdaLR:
+    """Linear warm-up, then constant.
+
+    Args:
+        optimizer: its learning rates are the largest.
+        max_steps: steps of the whole training.
+        warmup_steps: steps until the learning rate is whole; at most a tenth of the training.
+    """
+    warmup_steps = min(warmup_steps, max(1, max_steps // 10))
+    return LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / warmup_steps))
