@@ -1,0 +1,43 @@
+"""Memory does not grow with the length of a recording."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+ENHANCE = """
+import resource, sys
+import torch
+from audiocx.inference.enhancer import Enhancer
+from audiocx.models.separator import Separator
+torch.set_num_threads(1)
+network = {"_target_": "audiocx.models.unet.UNet", "_partial_": True, "widths": [2, 2],
+           "kernel_sizes": [[5, 3], [5, 3]], "strides": [[2, 2], [2, 2]]}
+model = {"_target_": "audiocx.models.model.MaskingModel", "network": network}
+separator = Separator.from_config({"stft": {}, "model": model, "task": "enhance", "n_sources": 1})
+Enhancer(separator, device="cpu").file(sys.argv[1], sys.argv[2])
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(peak / (1 << 20 if sys.platform == "darwin" else 1 << 10))
+"""
+
+
+def peak_megabytes(folder, minutes: int) -> float:
+    source, target = folder / f"{minutes}.wav", folder / f"{minutes}_out.wav"
+    generator = np.random.default_rng(0)
+    with soundfile.SoundFile(source, "w", 44_100, 2, "PCM_16") as file:
+        for _ in range(minutes):
+            file.write(generator.uniform(-0.1, 0.1, (60 * 44_100, 2)))
+    command = [sys.executable, "-c", ENHANCE, str(source), str(target)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert result.returncode == 0, result.stderr
+    assert soundfile.info(target).frames == minutes * 60 * 44_100
+    return float(result.stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="needs getrusage")
+def test_ten_minutes_take_little_more_than_one(tmp_path):
+    """Stereo at another rate: 212 MB as float32, which no stage may hold."""
+    assert peak_megabytes(tmp_path, 10) - peak_megabytes(tmp_path, 1) < 100
