@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import time
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,9 +13,11 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
 from audiocx.data.batch import Batch, Example, collate
+from audiocx.data.ready import ReadyTestSet
+from audiocx.data.recording import CHANNELS
 from audiocx.data.sampler import EndlessSampler
 from audiocx.data.test_set import TestSet
-from audiocx.errors import ConfigError, describe
+from audiocx.errors import ConfigError, DataError, describe
 from audiocx.signal.stft import STFT
 
 
@@ -23,7 +26,7 @@ class SpectralDataModule(LightningDataModule, ABC):
 
     Training is counted in steps over an endless row of examples; a resumed run goes on with exactly the next
     one.
-    Subclasses make the examples: `make_train`, `make_valid`, `make_test`, `fingerprint`.
+    Subclasses make the examples: `make_train`, `make_valid`, `make_test`, `fingerprint`, `describe`.
 
     Args:
         stft: the Separator's STFT; one object, handed to both.
@@ -31,6 +34,11 @@ class SpectralDataModule(LightningDataModule, ABC):
         batch_size: examples in a batch, in each process.
         num_workers: background processes that make training examples; 0 makes them in the training process.
         start_method: how workers start: `fork`, `spawn`, `forkserver`, or null for the platform's own.
+        test: folder of a ready test set, which takes the place of the data's own.
+        channel: which channel of a file is taken: `first`, `mean`, or `random`, drawn for each example.
+
+    Raises:
+        ConfigError: a setting does not fit.
 
     Attributes:
         stft_seconds: wall time spent in the STFT so far (on CUDA: the time to queue it).
@@ -46,6 +54,8 @@ class SpectralDataModule(LightningDataModule, ABC):
         batch_size: int,
         num_workers: int = 0,
         start_method: str | None = None,
+        test: str | None = None,
+        channel: str = "first",
     ) -> None:
         super().__init__()
         for name, value, least in (("batch_size", batch_size, 1), ("num_workers", num_workers, 0)):
@@ -58,13 +68,20 @@ class SpectralDataModule(LightningDataModule, ABC):
             raise ConfigError(
                 describe("data.start_method is not known", expected=" | ".join(methods), got=start_method)
             )
+        if channel not in CHANNELS:
+            raise ConfigError(
+                describe("data.channel is not known", expected=" | ".join(CHANNELS), got=channel)
+            )
         # A list hides the module from Lightning, which would otherwise count and move it as part of the data.
         self._stft = [stft]
         self.seed = seed
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.start_method = start_method
+        self.test = test
+        self.channel = channel
         self.stft_seconds = 0.0
+        self._test_set: TestSet | None = None
 
     @property
     def stft(self) -> STFT:
@@ -85,8 +102,8 @@ class SpectralDataModule(LightningDataModule, ABC):
         """Return the validation examples; they have a length."""
 
     @abstractmethod
-    def test_set(self) -> TestSet:
-        """Return the test items: those of `data.test` where given, else the data's own."""
+    def make_test(self) -> TestSet:
+        """Return the data's own test items."""
 
     @abstractmethod
     def fingerprint(self) -> str:
@@ -95,6 +112,34 @@ class SpectralDataModule(LightningDataModule, ABC):
     @abstractmethod
     def describe(self) -> dict[str, Any]:
         """Return facts for the log, as plain values."""
+
+    def test_set(self) -> TestSet:
+        """Return the test items: those of `data.test` where given, else the data's own.
+
+        Raises:
+            DataError: the folder of `data.test` is not there or is no folder of pairs.
+        """
+        if self._test_set is None:
+            if self.test is None:
+                self._test_set = self.make_test()
+            else:
+                self._test_set = ReadyTestSet(Path(self.test), self.sample_rate, self.channel)
+        return self._test_set
+
+    def setup(self, stage: str | None = None) -> None:
+        """Check that training data and test set go together, before training rather than after it.
+
+        Raises:
+            DataError: they have different numbers of sources, or the test set's folder is not one.
+        """
+        if self.test is not None and self.test_set().n_sources != self.n_sources:
+            raise DataError(
+                describe(
+                    f"{self.test}: the test set has another number of sources than the training data",
+                    expected=self.n_sources,
+                    got=self.test_set().n_sources,
+                )
+            )
 
     def _first_index(self) -> int:
         """Index of the next training example, the same in every process."""

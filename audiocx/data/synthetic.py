@@ -2,201 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
-import numpy as np
-import torch
 from torch.utils.data import Dataset
 
 from audiocx.data.batch import Example
 from audiocx.data.cache import hash_of
 from audiocx.data.corpus import Corpus, CorpusSettings
-from audiocx.data.mixing import Waveform, mix, set_level
+from audiocx.data.mixtures import MixtureMaker, PlannedMixtures, TrainingMixtures, plan_items
 from audiocx.data.module import SpectralDataModule
-from audiocx.data.randomness import Stream, generator
+from audiocx.data.randomness import Stream
 from audiocx.data.rendering import render_corpus
 from audiocx.data.test_set import TestSet
 from audiocx.errors import ConfigError, describe
 from audiocx.signal.stft import STFT
 
-log = logging.getLogger(__name__)
-
-ACTIVE_SHARE = 0.4
-"""Least share of active speech frames in a drawn piece: never a silent talker."""
-FIXED_SEED = 20130
-"""Seed of validation and test; the run's seed changes training alone."""
 VALID_ITEMS, TEST_NOISY_ITEMS, TEST_CLEAN_ITEMS, TEST_NOISE_ITEMS = 24, 80, 4, 4
 ITEM_SECONDS = 4.0
-TEST_SNRS_DB = (-5.0, 0.0, 5.0, 10.0)
-
-
-class MixtureMaker:
-    """Makes one example of a voice, a noise and a ratio, from a corpus opened in this process.
-
-    Args:
-        corpus: where the sounds are.
-        part: `train`, `valid` or `test`.
-        n_samples: length of every example.
-        level_dbfs: range of the mixture's level in dB of full scale.
-    """
-
-    def __init__(self, corpus: Corpus, part: str, n_samples: int, level_dbfs: tuple[float, float]) -> None:
-        self.corpus = corpus
-        self.part = part
-        self.n_samples = n_samples
-        self.level_dbfs = level_dbfs
-        self.families: dict[str, list[int]] = {}
-        for number, recording in enumerate(corpus.noises(part)):
-            self.families.setdefault(recording["family"], []).append(number)
-
-    def speech(self, random: np.random.Generator, voice: int) -> Waveform:
-        """Draw a piece of a voice in which somebody speaks (sample,)."""
-        starts = self.corpus.spoken_starts(self.part, voice, self.n_samples, ACTIVE_SHARE)
-        return self.corpus.speech(self.part, voice, int(starts[random.integers(len(starts))]), self.n_samples)
-
-    def noise(self, random: np.random.Generator, recording: int) -> Waveform:
-        """Draw a piece of a noise recording (sample,)."""
-        spare = self.corpus.noise_samples(self.part) - self.n_samples
-        start = int(random.integers(spare + 1)) if spare > 0 else 0
-        return self.corpus.noise(self.part, recording, start, self.n_samples)
-
-    def make(
-        self,
-        random: np.random.Generator,
-        index: int,
-        kind: str,
-        voice: int | None,
-        recording: int | None,
-        snr_db: float,
-    ) -> Example:
-        """Mix one example.
-
-        Args:
-            random: where the choices come from.
-            index: its number.
-            kind: `dry`, `clean` (no noise) or `noise` (no speech; the target is zero).
-            voice: number of the voice, unless `kind` is `noise`.
-            recording: number of the noise recording, unless `kind` is `clean`.
-            snr_db: ratio of a `dry` one.
-        """
-        level_dbfs = random.uniform(*self.level_dbfs)
-        clusters, tags = {}, {"kind": kind}
-        speech = noise = np.zeros(self.n_samples, dtype=np.float32)
-        if voice is not None:
-            speech = self.speech(random, voice)
-            clusters["talker"] = self.corpus.voices(self.part)[voice]["name"]
-        if recording is not None:
-            noise = self.noise(random, recording)
-            facts = self.corpus.noises(self.part)[recording]
-            clusters["noise"] = facts["name"]
-            tags |= {"noise_class": facts["family"], "noise_seen": "seen" if facts["seen"] else "unseen"}
-        if voice is not None and recording is not None:
-            mixture, target = mix(speech, noise, snr_db, level_dbfs, self.corpus.sample_rate)
-            tags["snr_db"] = f"{snr_db:g}"
-        else:
-            mixture, target = set_level(speech + noise, speech, level_dbfs)
-        return Example(
-            mixture=torch.from_numpy(mixture)[None],
-            target=torch.from_numpy(target)[None, None],
-            index=index,
-            name=f"{self.part}-{index:03d}",
-            clusters=clusters,
-            tags=tags,
-        )
-
-
-class TrainingMixtures(Dataset[Example]):
-    """Endless training examples: a pure function of (seed, index)."""
-
-    def __init__(self, maker: MixtureMaker, seed: int, snr_db: tuple[float, float]) -> None:
-        self.maker = maker
-        self.seed = seed
-        self.snr_db = snr_db
-        self.n_voices = len(maker.corpus.voices(maker.part))
-        self.family_names = sorted(maker.families)
-
-    def __getitem__(self, index: int) -> Example:
-        """Draw a voice evenly, a noise by family and recording evenly, and a ratio uniformly."""
-        random = generator(self.seed, index, Stream.TRAIN)
-        voice = int(random.integers(self.n_voices))
-        recordings = self.maker.families[self.family_names[int(random.integers(len(self.family_names)))]]
-        recording = recordings[int(random.integers(len(recordings)))]
-        return self.maker.make(random, index, "dry", voice, recording, random.uniform(*self.snr_db))
-
-
-class PlannedMixtures(Dataset[Example], TestSet):
-    """Fixed items, each with its kind, voice, noise recording and ratio written in a plan."""
-
-    n_sources = 1
-
-    def __init__(
-        self,
-        maker: MixtureMaker,
-        plan: list[tuple[str, int | None, int | None, float]],
-        stream: Stream,
-        content: str,
-    ) -> None:
-        self.maker = maker
-        self.plan = plan
-        self.stream = stream
-        self.content = content
-        self.sample_rate = maker.corpus.sample_rate
-
-    def __len__(self) -> int:
-        """Return the number of items."""
-        return len(self.plan)
-
-    def __getitem__(self, index: int) -> Example:
-        """Make an item."""
-        if not 0 <= index < len(self.plan):
-            raise IndexError(index)
-        kind, voice, recording, snr_db = self.plan[index]
-        random = generator(FIXED_SEED, index, self.stream)
-        return self.maker.make(random, index, kind, voice, recording, snr_db)
-
-    def name(self, index: int) -> str:
-        """Return what an item is called."""
-        return f"{self.maker.part}-{index:03d}"
-
-    def fingerprint(self) -> str:
-        """Return a hash of the plan and of the corpus it draws from."""
-        return hash_of({"plan": self.plan, "n_samples": self.maker.n_samples, "content": self.content})
-
-
-def plan_items(
-    maker: MixtureMaker, stream: Stream, n_noisy: int, n_clean: int, n_noise: int
-) -> list[tuple[str, int | None, int | None, float]]:
-    """Plan fixed items in which voices, ratios and noise families meet in equal parts.
-
-    Voices and ratios go round together so that each voice meets every ratio; noise families, where some were
-    never heard in training, are half of these and half of the others, in a fixed random order.
-    """
-    random = generator(FIXED_SEED, 0, Stream.TEST_PLAN if stream == Stream.TEST else Stream.VALID)
-    n_voices = len(maker.corpus.voices(maker.part))
-    seen = sorted({facts["family"] for facts in maker.corpus.noises(maker.part) if facts["seen"]})
-    unseen = sorted(set(maker.families) - set(seen))
-    halves = [seen, unseen] if unseen else [seen]
-    families = [
-        halves[item % len(halves)][item // len(halves) % len(halves[item % len(halves)])]
-        for item in range(n_noisy)
-    ]
-    families = [families[place] for place in random.permutation(n_noisy)]
-    used: dict[str, int] = {}
-
-    def recording(family: str) -> int:
-        turn = used.get(family, 0)
-        used[family] = turn + 1
-        return maker.families[family][turn % len(maker.families[family])]
-
-    plan: list[tuple[str, int | None, int | None, float]] = []
-    for item, family in enumerate(families):
-        snr_db = TEST_SNRS_DB[(item + item // n_voices) % len(TEST_SNRS_DB)]
-        plan.append(("dry", item % n_voices, recording(family), snr_db))
-    plan += [("clean", 5 * item % n_voices, None, 0.0) for item in range(n_clean)]
-    both = [family for pair in zip(seen, unseen or seen, strict=False) for family in pair]
-    plan += [("noise", None, recording(both[item % len(both)]), 0.0) for item in range(n_noise)]
-    return plan
 
 
 class SyntheticDataModule(SpectralDataModule):
@@ -211,8 +33,10 @@ class SyntheticDataModule(SpectralDataModule):
         snr_db: range of the training ratio in dB, drawn uniformly.
         level_dbfs: range of the mixture's level in dB of full scale, drawn uniformly.
         num_workers: background processes that mix.
+        start_method: how they start.
         cache_dir: where the corpus is kept; null is the user's cache folder.
         test: folder of a ready test set to take in place of the synthetic one.
+        channel: which channel of its files is taken.
 
     Raises:
         ConfigError: a setting does not fit.
@@ -231,14 +55,14 @@ class SyntheticDataModule(SpectralDataModule):
         start_method: str | None = None,
         cache_dir: str | None = None,
         test: str | None = None,
+        channel: str = "first",
     ) -> None:
-        super().__init__(stft, seed, batch_size, num_workers, start_method)
+        super().__init__(stft, seed, batch_size, num_workers, start_method, test, channel)
         self.settings = CorpusSettings() if corpus is None else corpus
         self.segment_seconds = segment_seconds
-        self.snr_db = _as_range("snr_db", snr_db)
-        self.level_dbfs = _as_range("level_dbfs", level_dbfs)
+        self.snr_db = as_range("snr_db", snr_db)
+        self.level_dbfs = as_range("level_dbfs", level_dbfs)
         self.cache_dir = cache_dir
-        self.test = test
         self._corpus: Corpus | None = None
 
     @property
@@ -251,10 +75,6 @@ class SyntheticDataModule(SpectralDataModule):
     def prepare_data(self) -> None:
         """Render the corpus, once on each machine."""
         render_corpus(self.settings, self.sample_rate, self.cache_dir)
-
-    def setup(self, stage: str | None = None) -> None:
-        """Open the corpus."""
-        log.info("synthetic corpus: %s", self.describe())
 
     def _maker(self, part: str, seconds: float) -> MixtureMaker:
         return MixtureMaker(self.corpus, part, max(1, round(seconds * self.sample_rate)), self.level_dbfs)
@@ -270,8 +90,8 @@ class SyntheticDataModule(SpectralDataModule):
             maker, plan_items(maker, Stream.VALID, VALID_ITEMS, 0, 0), Stream.VALID, self._content()
         )
 
-    def test_set(self) -> TestSet:
-        """Return the test items, or the ready test set of `test`."""
+    def make_test(self) -> TestSet:
+        """Return the test items, of voices and partly of noise families never trained on."""
         maker = self._maker("test", ITEM_SECONDS)
         plan = plan_items(maker, Stream.TEST, TEST_NOISY_ITEMS, TEST_CLEAN_ITEMS, TEST_NOISE_ITEMS)
         return PlannedMixtures(maker, plan, Stream.TEST, self._content())
@@ -304,7 +124,7 @@ class SyntheticDataModule(SpectralDataModule):
         }
 
 
-def _as_range(name: str, values: tuple[float, float]) -> tuple[float, float]:
+def as_range(name: str, values: tuple[float, float]) -> tuple[float, float]:
     """Check a range given as two numbers.
 
     Raises:
