@@ -17,7 +17,7 @@ from audiocx.signal.stft import STFT
 
 NOISY = "noisy"
 LOG_MMSE = "log-MMSE"
-ORACLE = "oracle mask (phase-sensitive)"
+ORACLE = "oracle (phase-sensitive)"
 
 START_SECONDS = 0.1
 """The noise is first taken from the beginning of the recording."""

@@ -14,7 +14,6 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Protocol
 
 import torch
 from rich.console import Console
@@ -22,6 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 
 from audiocx.data.batch import Example
+from audiocx.data.test_set import TestSet
 from audiocx.errors import AudiocxError, DataError, describe
 from audiocx.evaluation.items import ItemScores
 from audiocx.evaluation.pool import ScoringPool, available_cpus
@@ -42,25 +42,6 @@ class InformedSystem(ABC):
 
 System = Callable[[Tensor], Tensor]
 AnySystem = System | InformedSystem
-
-
-class ScoredSet(Protocol):
-    """What scoring asks of a test set."""
-
-    sample_rate: int
-    n_sources: int
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int) -> Example: ...
-
-    def name(self, index: int) -> str:
-        """Name of an item, known also where it cannot be read."""
-        ...
-
-    def fingerprint(self) -> str:
-        """Digest of what the set holds."""
-        ...
 
 
 @dataclass
@@ -126,7 +107,7 @@ def word_failure(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _run(system: AnySystem, example: Example) -> Tensor:
+def run_system(system: AnySystem, example: Example) -> Tensor:
     """Run a system on an example and check what it gives."""
     with torch.inference_mode():
         if isinstance(system, InformedSystem):
@@ -158,16 +139,20 @@ class _Collector:
     """Runs the systems item by item and gathers rows in order, with a bounded number of items under way."""
 
     def __init__(
-        self, systems: Mapping[str, AnySystem], pool: ScoringPool, advance: Callable[[], None]
+        self,
+        systems: Mapping[str, AnySystem],
+        pool: ScoringPool,
+        rows: list[Row],
+        advance: Callable[[], None],
     ) -> None:
         self.systems = systems
         self.pool = pool
+        self.rows = rows
         self.advance = advance
-        self.rows: list[Row] = []
         self.pending: list[tuple[dict[str, Row], Future[dict[str, ItemScores]] | None]] = []
         self.ratios: dict[str, list[float]] = {system: [] for system in systems}
 
-    def add(self, test_set: ScoredSet, index: int) -> None:
+    def add(self, test_set: TestSet, index: int) -> None:
         """Run all systems on one item and hand the estimates to scoring."""
         rows = {system: Row(system, index, test_set.name(index)) for system in self.systems}
         estimates: dict[str, Tensor] = {}
@@ -183,7 +168,7 @@ class _Collector:
             row.clusters, row.tags = dict(example.clusters), dict(example.tags)
             begin = time.perf_counter()
             try:
-                estimates[system] = _run(self.systems[system], example)
+                estimates[system] = run_system(self.systems[system], example)
                 self.ratios[system].append((time.perf_counter() - begin) / seconds)
             except Exception as error:  # as above
                 row.failure = word_failure(error)
@@ -207,12 +192,13 @@ class _Collector:
 
 
 def score(
-    test_set: ScoredSet,
+    test_set: TestSet,
     systems: Mapping[str, AnySystem],
     *,
     stft: STFT,
     metrics: Sequence[str | Metric] = QUICK,
     n_processes: int | None = None,
+    finished: list[Row] | None = None,
     show_progress: bool = False,
     console: Console | None = None,
 ) -> Scores:
@@ -229,6 +215,7 @@ def score(
         metrics: words or import paths, see `audiocx.metrics.table`.
         n_processes: children that score; None: as many as processors where a slow metric is asked for and
             there are enough items, else none.
+        finished: filled with rows as they come, so that an interrupted call keeps them.
         show_progress: draw a progress bar.
         console: where to draw it.
 
@@ -253,10 +240,11 @@ def score(
     if n_processes is None:
         pays = any(m.is_slow for m in chosen) and len(test_set) * len(systems) >= FEWEST_FOR_PROCESSES
         n_processes = available_cpus() if pays else 0
+    rows = [] if finished is None else finished
     pool = ScoringPool(n_processes, chosen, stft)
     try:
         with _progress_bar(len(test_set), show_progress, console) as advance:
-            collector = _Collector(systems, pool, advance)
+            collector = _Collector(systems, pool, rows, advance)
             for index in range(len(test_set)):
                 collector.add(test_set, index)
                 collector.collect(at_most=2 * pool.n_processes)
@@ -264,7 +252,7 @@ def score(
     finally:
         pool.close()
     return Scores(
-        rows=collector.rows,
+        rows=rows,
         systems=list(systems),
         metrics=[metric.name for metric in chosen],
         n_items=len(test_set),

@@ -1,0 +1,119 @@
+"""`audiocx evaluate`: scores trained models, or files that any system made, on a test set."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from rich.console import Console
+
+from audiocx.data.test_set import TestSet
+from audiocx.errors import ConfigError, describe
+from audiocx.evaluation.session import TestOptions, report_systems, report_test
+from audiocx.evaluation.systems import EstimateFolder
+from audiocx.inference.enhancer import choose_device
+from audiocx.models.checkpoint import load
+from audiocx.signal.stft import STFT
+
+RUN_NAME = re.compile(r"\d{4}-\d{2}-\d{2}_\d{2}-\d{2}-\d{2}")
+"""How training names a run folder: below the model's name, by date and time."""
+
+
+def evaluate(config: DictConfig) -> int:
+    """Score and report.
+
+    Args:
+        config: composed from conf/evaluate.yaml.
+
+    Returns:
+        Exit code; 1 where items failed.
+
+    Raises:
+        AudiocxError: something that the config names does not fit.
+    """
+    checkpoints = _paths(config.checkpoint)
+    if bool(checkpoints) == (config.estimates is not None):
+        raise ConfigError(
+            describe(
+                "what to score is not clear",
+                expected="either checkpoint=RUN (or checkpoint=[A,B]) or estimates=FOLDER",
+                got="both" if checkpoints else "neither",
+            )
+        )
+    if config.threads is not None:
+        torch.set_num_threads(int(config.threads))
+    device = choose_device(str(config.device))
+    console = Console()
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    options = TestOptions(
+        metrics=list(config.metrics), n_examples=int(config.n_examples), n_processes=config.threads
+    )
+    if checkpoints:
+        separators = dict(zip(model_names(checkpoints), map(load, checkpoints), strict=True))
+        first = next(iter(separators.values()))
+        n_failed = report_test(
+            separators,
+            _test_set(config, STFT(**first.stft.settings)),  # type: ignore[arg-type]
+            folder,
+            metrics=options.metrics,
+            n_examples=options.n_examples,
+            n_processes=options.n_processes,
+            device=device,
+            console=console,
+        )
+    else:
+        stft = STFT(**_plain(config.stft))
+        estimates = EstimateFolder(config.estimates, stft.sample_rate, stft.hop_length)
+        systems = {Path(config.estimates).resolve().name: estimates}
+        n_failed = report_systems(systems, {}, stft, _test_set(config, stft), folder, options, console)
+    console.print(f"results: {folder}", highlight=False, markup=False, soft_wrap=True)
+    return 1 if n_failed else 0
+
+
+def _paths(value: Any) -> list[str]:
+    if value is None:
+        return []
+    return [str(path) for path in value] if isinstance(value, ListConfig) else [str(value)]
+
+
+def _plain(config: DictConfig) -> dict[str, Any]:
+    plain: Any = OmegaConf.to_container(config, resolve=True)
+    return dict(plain)
+
+
+def _test_set(config: DictConfig, stft: STFT) -> TestSet:
+    data = instantiate(config.data, stft=stft, seed=config.seed, _convert_="all")
+    test_set: TestSet = data.test_set()
+    return test_set
+
+
+def model_names(checkpoints: list[str]) -> list[str]:
+    """Name models after their runs: the model's name, with the run's date where two share it.
+
+    Example:
+        >>> model_names(["outputs/train/split_unet/2026-01-31_10-00-00", "b/model"])
+        ['split_unet', 'b']
+    """
+    short, long = [], []
+    for checkpoint in checkpoints:
+        place = Path(checkpoint).resolve()
+        if place.suffix == ".ckpt":
+            place = place.parent
+        if place.name in ("model", "checkpoints"):
+            place = place.parent
+        is_dated = RUN_NAME.fullmatch(place.name) is not None
+        short.append(place.parent.name if is_dated else place.name)
+        long.append(f"{place.parent.name} {place.name}")
+    names: list[str] = []
+    for index, name in enumerate(short):
+        word = name if short.count(name) == 1 else long[index]
+        # One run given twice, as best and last checkpoint, say.
+        while word in names:
+            word += "'"
+        names.append(word)
+    return names

@@ -1,0 +1,205 @@
+"""The interval of a mean over items that share talkers and noises: one method for scores and differences.
+
+Items are not independent: those of one talker, and those with one noise, are alike. The method is a two-way
+cluster bootstrap (Owen 2007, "The pigeonhole bootstrap"): each draw resamples the talkers and, apart from
+them, the noises, with replacement, and an item's weight is the product of its clusters' counts. Its plain
+percentiles are too wide with many clusters (the item's own noise counts three times) and too narrow with
+few, so the draws are studentised: each draw's deviation is divided by the standard error that the draw
+itself would have stated, and the 95 % point of that ratio takes the place of 1.96. The standard error adds
+up residuals of items that share a cluster (Cameron, Gelbach, Miller 2011, by inclusion and exclusion).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_matrix
+from scipy.stats import t as student_t
+
+KEYS = ("talker", "noise")
+"""Which clusters are random. Others, such as rooms or seeds, are further keys of the same method."""
+
+SEPARATOR = "+"
+"""Joins the names of an item with several talkers: `a+b` belongs to the clusters `a` and `b`."""
+
+N_DRAWS = 2000
+FEWEST_STUDENTISED = 4
+"""With fewer clusters draws repeat each other, and Student's t with the clusters' degrees of freedom
+serves."""
+LARGEST_CACHED = 1_000_000
+"""Items times draws up to which the draws of a layout are kept for the next score of the same items."""
+
+Array = NDArray[np.float64]
+Names = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean over items with its interval.
+
+    Attributes:
+        mean: over the items with a value; NaN without one.
+        low: lower end; NaN where there is one cluster or item only.
+        high: upper end.
+        n: items with a value.
+    """
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+    @property
+    def half_width(self) -> float:
+        """Half the interval's length."""
+        return (self.high - self.low) / 2
+
+
+class _Draws:
+    """The weights of all draws for one layout of clusters, and what the standard error of each needs."""
+
+    def __init__(self, items: tuple[Names, ...], n_draws: int, seed: int) -> None:
+        generator = np.random.Generator(np.random.Philox(seed))
+        keys = sorted({key for names in items for key, _ in names})
+        counts: dict[tuple[str, str], Array] = {}
+        self.n_clusters: dict[str, int] = {}
+        for key in keys:
+            clusters = sorted({name for names in items for name in names if name[0] == key})
+            self.n_clusters[key] = len(clusters)
+            drawn = generator.multinomial(len(clusters), np.full(len(clusters), 1 / len(clusters)), n_draws)
+            counts.update(zip(clusters, drawn.T.astype(float), strict=True))
+        # Draws with items in none of the drawn clusters say nothing and are left out.
+        weights = np.array([np.prod([counts[name] for name in names], axis=0) for names in items])
+        kept = weights.sum(0) > 0
+        self.weights: Array = weights[:, kept]  # (item, draw)
+        self.total: Array = self.weights.sum(0)
+        groups: dict[Names, list[int]] = {}
+        for index, names in enumerate(items):
+            for size in range(1, len(names) + 1):
+                for subset in combinations(names, size):
+                    groups.setdefault(subset, []).append(index)
+        rows = np.concatenate([np.full(len(members), row) for row, members in enumerate(groups.values())])
+        columns = np.concatenate([np.array(members) for members in groups.values()])
+        self.membership = csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(groups), len(items)))
+        # Pairs of items that share two clusters were counted twice: even subsets are taken away again.
+        self.sign = np.array([(-1.0) ** (len(subset) + 1) for subset in groups])
+        self.within = {
+            key: np.array([all(name[0] == key for name in subset) for subset in groups]) for key in keys
+        }
+        sizes = np.array([len(members) for members in groups.values()], dtype=float)
+        for within in self.within.values():
+            # Residuals from the items' own mean are too small: G / (G - 1) for G clusters of equal size.
+            tied = float((self.sign * np.square(sizes))[within].sum()) / len(items) ** 2
+            self.sign[within] /= max(1.0 - tied, 1.0 / len(items))
+        copies = np.array([np.prod([counts[name] for name in subset], axis=0) for subset in groups])[:, kept]
+        self.inverse_copies: Array = np.divide(1.0, copies, out=np.zeros_like(copies), where=copies > 0)
+        self.group_weights: Array = self.membership @ self.weights  # (group, draw)
+
+    def _errors(self, squared_sums: Array, squares: Array, total: Array) -> Array:
+        """Standard errors of draws.
+
+        A sum by inclusion and exclusion can come out too small by chance: an error is never below that of one
+        key alone, nor below that of independent items.
+
+        Args:
+            squared_sums: of the residuals in each group (group, draw).
+            squares: sum of all squared residuals (draw,).
+            total: sum of the weights (draw,).
+        """
+        signed = self.sign[:, None] * squared_sums
+        variance = np.maximum(signed.sum(0), squares)
+        for within in self.within.values():
+            variance = np.maximum(variance, signed[within].sum(0))
+        return np.sqrt(variance) / total
+
+    def interval(self, values: Array, level: float) -> tuple[float, float]:
+        """Lower and upper end for values (item,)."""
+        mean = float(values.mean())
+        residual = values - mean
+        squares = np.square(residual)
+        squared_sums = np.square(self.membership @ residual)[:, None]
+        n = float(len(values))
+        error = float(self._errors(squared_sums, squares.sum() * n / (n - 1), np.array([n]))[0])
+        weighted = self.weights * residual[:, None]
+        deviation = weighted.sum(0) / self.total
+        sums = self.membership @ weighted - deviation * self.group_weights
+        # Squared residuals from the draw's own mean, without a matrix of them.
+        draw_squares = squares @ self.weights - np.square(deviation) * self.total
+        errors = self._errors(np.square(sums) * self.inverse_copies, draw_squares, self.total)
+        # Rounding apart, a draw without spread deviates by nothing, or by more than it could know.
+        tiny = 1e-12 * float(np.abs(residual).max())
+        ratios = np.where(np.abs(deviation) > tiny, np.abs(deviation) / np.maximum(errors, tiny or 1.0), 0.0)
+        factor = float(np.quantile(ratios, level))
+        fewest = min(self.n_clusters.values())
+        if fewest < FEWEST_STUDENTISED:
+            factor = float(student_t.ppf((1 + level) / 2, fewest - 1))
+        return mean - factor * error, mean + factor * error
+
+
+_cached_draws = lru_cache(maxsize=16)(_Draws)
+
+
+def _names(clusters: Sequence[Mapping[str, str]], keys: Sequence[str]) -> tuple[Names, ...]:
+    """The clusters of every item as (key, name); an item without any is a cluster of its own."""
+    items: list[list[tuple[str, str]]] = []
+    for given in clusters:
+        names = [
+            (key, name) for key in keys if given.get(key) for name in sorted(set(given[key].split(SEPARATOR)))
+        ]
+        items.append(names)
+    # With a single cluster nothing can be said about others like it: what is left is conditional on it.
+    single = [key for key in keys if len({name for names in items for name in names if name[0] == key}) == 1]
+    items = [[name for name in names if name[0] not in single] for names in items]
+    return tuple(tuple(names) or (("item", str(index)),) for index, names in enumerate(items))
+
+
+def cluster_interval(
+    values: ArrayLike,
+    clusters: Sequence[Mapping[str, str]],
+    *,
+    keys: Sequence[str] = KEYS,
+    level: float = 0.95,
+    n_draws: int = N_DRAWS,
+    seed: int = 0,
+) -> Interval:
+    """Mean over items and its interval, with talkers and noises as random.
+
+    For paired differences give the differences. Undefined values (NaN) are left out and not counted.
+
+    Args:
+        values: (item,).
+        clusters: for each item the name of its cluster by key; several talkers are joined by `+`. A key that
+        an
+            item lacks does not tie it to others; an item that lacks all of them stands for itself.
+        keys: which clusters are resampled. A key with one cluster in all is held fixed: the interval then
+        speaks
+            of that talker, or that noise, alone.
+        level: share of intervals that are to hold the true mean.
+        n_draws: bootstrap draws.
+        seed: of the draws; the same seed gives the same interval.
+
+    Returns:
+        Mean, ends and number of values; the ends are NaN with fewer than two items or clusters.
+
+    Example:
+        >>> cluster_interval([1.0, 2.0, 3.0], [{}, {}, {}]).mean
+        2.0
+    """
+    values = np.asarray(values, dtype=float)
+    defined = np.flatnonzero(~np.isnan(values))
+    if len(defined) == 0:
+        return Interval(math.nan, math.nan, math.nan, 0)
+    values = values[defined]
+    mean = float(values.mean())
+    items = _names([clusters[int(index)] for index in defined], keys)
+    if len({name for names in items for name in names}) < 2:
+        return Interval(mean, math.nan, math.nan, len(values))
+    make = _cached_draws if len(items) * n_draws <= LARGEST_CACHED else _Draws
+    low, high = make(items, n_draws, seed).interval(values, level)
+    return Interval(mean, low, high, len(values))
