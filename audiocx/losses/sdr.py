@@ -53,9 +53,9 @@ class NegativeSISDR(Loss):
         scaled = scale[..., None, None] * target
         of_estimate = energy(estimate)
         of_scaled = energy(scaled)
-        # Relative to the estimate, so that the loss does not depend on its level, not even near silence.
-        unit = of_estimate.clamp_min(SMALLEST_ENERGY)
-        distortion = energy(estimate - scaled) / unit + threshold * of_scaled / unit + SMALLEST_ENERGY
+        # Relative to the estimate, so that the loss does not depend on its level; a silent estimate is the worst.
+        unit = of_estimate + SMALLEST_ENERGY
+        distortion = (energy(estimate - scaled) + threshold * of_scaled + SMALLEST_ENERGY) / unit
         ratio = distortion / (of_scaled / unit + 1e-6)
         residual = of_estimate / reference + threshold
         return (10 * torch.log10(torch.where(silent, residual, ratio))).mean()

@@ -34,9 +34,8 @@ class Features(nn.Module, ABC):
 
     n_planes: ClassVar[int]
     """Real planes that enter the network for one channel."""
-    paired: ClassVar[bool]
-    """The planes are real and imaginary parts, planar."""
     phase_equivariant: ClassVar[bool] = False
+    """A global phase of the mixture turns the planes, taken as pairs, and changes nothing else."""
 
     def __init__(
         self, level: str = "utterance", compression: float = 0.3, level_jitter_db: float = 6.0
@@ -92,7 +91,6 @@ class ComplexFeatures(Features):
     """Real and imaginary part of the compressed spectrum, as one complex feature."""
 
     n_planes = 2
-    paired = True
     phase_equivariant = True
 
     def form(self, real: Tensor, imaginary: Tensor, gain: Tensor) -> Tensor:
@@ -101,17 +99,13 @@ class ComplexFeatures(Features):
 
 
 class SplitFeatures(ComplexFeatures):
-    """The same two planes, taken as two real features: the (2, frequency, frame) of the literature."""
-
-    paired = False
-    phase_equivariant = False
+    """The same two planes, meant as two real features: the (2, frequency, frame) of the literature."""
 
 
 class MagnitudeFeatures(Features):
     """The modulus of the compressed spectrum, one plane."""
 
     n_planes = 1
-    paired = False
 
     def form(self, real: Tensor, imaginary: Tensor, gain: Tensor) -> Tensor:
         """Take the modulus."""

@@ -20,8 +20,6 @@ class Head(nn.Module, ABC):
     """
 
     planes_per_source: ClassVar[int]
-    paired: ClassVar[bool]
-    """The planes are real and imaginary parts, planar over all sources."""
     phase_equivariant: ClassVar[bool] = False
     """A network that turns with its input gives an estimate that turns with it."""
 
@@ -50,7 +48,6 @@ class ComplexMask(Head):
     """M = bounded(1 + z): the network says how far to go from leaving the mixture as it is."""
 
     planes_per_source = 2
-    paired = True
 
     def forward(self, network_planes: Tensor, level: Tensor) -> Tensor:
         """Make a complex mask."""
@@ -65,7 +62,6 @@ class ComplexMap(Head):
     """The output times the level is the estimate; no mask. Turns with the phase where the network does."""
 
     planes_per_source = 2
-    paired = True
     phase_equivariant = True
 
     def forward(self, network_planes: Tensor, level: Tensor) -> Tensor:
@@ -82,7 +78,6 @@ class MagnitudeMask(Head):
     """bound * sigmoid(z) >= 0 on the modulus; the estimate has the mixture's phase."""
 
     planes_per_source = 1
-    paired = False
 
     def forward(self, network_planes: Tensor, level: Tensor) -> Tensor:
         """Make a real mask, as a complex tensor with zero imaginary part."""

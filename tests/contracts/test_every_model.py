@@ -1,0 +1,294 @@
+"""The contract of every conf/model/*.yaml, in every arithmetic that it takes: found, not listed.
+
+Models run at a narrow width for speed, and at full size on the `meta` device for shapes and counts.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from torch import Tensor
+
+from audiocx.errors import ConfigError
+from audiocx.models.arithmetic import ARITHMETICS
+from audiocx.models.conditions import Conditions
+from audiocx.models.counting import count_macs_per_second, count_parameters
+from audiocx.models.separator import Separator
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+STFT = yaml.safe_load((CONF / "stft" / "speech_16k.yaml").read_text())
+NARROW = 6  # widths are divided by this
+
+
+def configs() -> dict[str, dict[str, Any]]:
+    """Every yaml, and every yaml in every other arithmetic."""
+    found = {}
+    for path in sorted((CONF / "model").glob("*.yaml")):
+        config = yaml.safe_load(path.read_text())
+        found[path.stem] = config
+        for arithmetic in ARITHMETICS:
+            if arithmetic != config["arithmetic"]:
+                found[f"{path.stem}-{arithmetic}"] = {**config, "arithmetic": arithmetic}
+    return found
+
+
+def fits(config: dict[str, Any]) -> bool:
+    """Whether features and head have the pairs that the arithmetic needs."""
+    pairs = config["features"] != "magnitude" and config["head"] != "magnitude_mask"
+    return pairs or not ARITHMETICS[config["arithmetic"]].paired
+
+
+def separator(config: dict[str, Any], *, narrow: bool = True, n_sources: int = 1) -> Separator:
+    config = copy.deepcopy(config)
+    if narrow and "widths" in config["network"]:
+        config["network"]["widths"] = [max(2, width // NARROW) for width in config["network"]["widths"]]
+    return Separator.from_config({"task": "enhance", "n_sources": n_sources, "stft": STFT, "model": config})
+
+
+ALL = configs()
+FITTING = {name: config for name, config in ALL.items() if fits(config)}
+every_model = pytest.mark.parametrize("config", FITTING.values(), ids=FITTING.keys())
+
+
+def spectrum(batch: int, channel: int, frame: int, generator: torch.Generator) -> Tensor:
+    return torch.randn(batch, channel, 257, frame, dtype=torch.complex64, generator=generator)
+
+
+def test_there_are_models():
+    assert {"complex_unet", "magnitude_unet", "split_unet", "dual_unet"} <= set(FITTING)
+    assert all(ALL[name]["arithmetic"] == name.split("_")[0] for name in ("complex_unet", "dual_unet"))
+
+
+@pytest.mark.parametrize("config", [c for n, c in ALL.items() if n not in FITTING])
+def test_what_does_not_fit_says_so(config):
+    with pytest.raises(ConfigError, match="no imaginary part"):
+        separator(config)
+
+
+@every_model
+@pytest.mark.parametrize(("batch", "channel", "frame"), [(1, 1, 1), (3, 1, 7), (2, 3, 10), (1, 2, 33)])
+def test_shapes(config, batch, channel, frame, generator):
+    model = separator(config).model.eval()
+    mixture = spectrum(batch, channel, frame, generator)
+    mask = model(mixture)
+    estimate = model.apply_mask(mixture, mask)
+    assert estimate.shape == (batch, 1, channel, 257, frame)
+    assert mask.dtype == estimate.dtype == torch.complex64
+    assert torch.isfinite(torch.view_as_real(estimate)).all()
+
+
+@every_model
+def test_several_sources(config, generator):
+    model = separator(config, n_sources=3).model.eval()
+    mixture = spectrum(2, 1, 9, generator)
+    assert model.apply_mask(mixture, model(mixture)).shape == (2, 3, 1, 257, 9)
+
+
+@every_model
+def test_items_do_not_see_each_other(config, generator):
+    model = separator(config).model.eval()
+    mixture = spectrum(3, 2, 9, generator) * torch.tensor([1.0, 0.01, 30.0]).view(3, 1, 1, 1)
+    together = model(mixture)
+    alone = torch.cat([model(item[None]) for item in mixture])
+    torch.testing.assert_close(together, alone, rtol=1e-3, atol=1e-4)
+    by_channel = torch.cat([model(mixture[:, c : c + 1]) for c in range(2)], 2)
+    torch.testing.assert_close(together, by_channel, rtol=1e-3, atol=1e-4)
+
+
+@every_model
+@pytest.mark.parametrize("kind", ["silence", "square", "tiny"])
+def test_finite_values_and_gradients_on_hard_input(config, kind):
+    system = separator(config).train()
+    n_samples = 4000
+    square = torch.sign(torch.sin(torch.arange(n_samples) * 0.1)) * 1.0
+    waveform = {"silence": torch.zeros(n_samples), "square": square, "tiny": square * 1e-30}[kind]
+    estimate = system(waveform.view(1, 1, -1))
+    estimate.square().sum().backward()
+    assert torch.isfinite(estimate).all()
+    for name, parameter in system.named_parameters():
+        assert parameter.grad is not None, name
+        assert torch.isfinite(parameter.grad).all(), name
+
+
+@every_model
+def test_every_parameter_has_a_gradient(config, noise):
+    system = separator(config).train()
+    waveform = noise(2, 1, 8000)
+    (system(waveform)[:, 0] - 0.3 * waveform).square().mean().backward()
+    for name, parameter in system.named_parameters():
+        assert float(parameter.grad.abs().max()) > 0, name
+
+
+@every_model
+@pytest.mark.parametrize("gain", [1e-3, 1.0, 50.0])
+def test_the_estimate_follows_the_level(config, gain, noise):
+    system = separator(config).eval()
+    waveform = noise(1, 1, 6000)
+    torch.testing.assert_close(system(gain * waveform), gain * system(waveform), rtol=1e-3, atol=1e-4 * gain)
+
+
+@every_model
+def test_a_level_handed_in_is_taken(config, generator):
+    model = separator(config).model.eval()
+    mixture = spectrum(1, 1, 12, generator)
+    level = model.features.measure_level(mixture, Conditions())
+    torch.testing.assert_close(model(mixture, Conditions(level=level)), model(mixture))
+    other = model(mixture, Conditions(level=10 * level))
+    assert not torch.allclose(other, model(mixture), atol=1e-3)
+
+
+@every_model
+@pytest.mark.parametrize("head", [None, "complex_map"])
+def test_global_phase_is_as_declared(config, head, generator):
+    """e^{jθ} on the input turns the estimate by θ where the model promises it, and is seen not to otherwise."""
+    changed = copy.deepcopy(config)
+    if head is not None:
+        if config["features"] == "magnitude":
+            pytest.skip("a magnitude network has no complex output")
+        changed["head"] = head
+        changed["network"] |= {"bias": False, "activation": "mod_relu", "norm": "rms"}
+    model = separator(changed).model.eval()
+    # Away from the initial identity, so that what should not turn does not by accident.
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn(parameter.shape, generator=generator))
+    mixture = spectrum(1, 1, 9, generator)
+    turn = torch.polar(torch.tensor(1.0), torch.tensor(0.8))
+
+    def estimate(stft: Tensor) -> Tensor:
+        return model.apply_mask(stft, model(stft))
+
+    error = float((estimate(mixture * turn) - turn * estimate(mixture)).detach().abs().max())
+    scale = float(estimate(mixture).detach().abs().max())
+    promised = model.phase_equivariant or config["features"] == "magnitude"
+    assert (error < 1e-4 * scale) is promised
+    if head is not None:
+        assert model.phase_equivariant is (config["arithmetic"] == "complex")
+
+
+@every_model
+def test_evaluation_is_deterministic_and_leaves_its_input(config, generator):
+    model = separator(config).model.eval()
+    mixture = spectrum(1, 1, 9, generator)
+    before = mixture.clone()
+    assert torch.equal(model(mixture), model(mixture))
+    assert torch.equal(mixture, before)
+
+
+@every_model
+def test_training_varies_the_level(config, generator):
+    model = separator(config).model.train()
+    mixture = spectrum(1, 1, 9, generator)
+    assert not torch.equal(model(mixture), model(mixture))
+
+
+@every_model
+def test_state_dict_round_trip(config, generator):
+    first, second = separator(config).model.eval(), separator(config).model.eval()
+    mixture = spectrum(1, 1, 9, generator)
+    assert not torch.equal(first(mixture), second(mixture))
+    second.load_state_dict(first.state_dict())
+    assert torch.equal(first(mixture), second(mixture))
+
+
+@every_model
+def test_no_complex_tensor_inside_the_network(config, generator):
+    model = separator(config).model.eval()
+    seen = []
+    for module in model.network.modules():
+        module.register_forward_hook(lambda m, inputs, output: seen.append(output.is_complex()))
+    model(spectrum(1, 1, 9, generator))
+    assert seen
+    assert not any(seen)
+    assert not any(parameter.is_complex() for parameter in model.parameters())
+
+
+@every_model
+def test_autocast_step(config, noise):
+    system = separator(config).train()
+    waveform = noise(2, 1, 6000)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        estimate = system(waveform)
+    assert estimate.dtype == torch.float32
+    estimate.square().mean().backward()
+    assert all(torch.isfinite(parameter.grad).all() for parameter in system.parameters())
+
+
+@every_model
+def test_bfloat16_stays_close(config, noise):
+    system = separator(config).eval()
+    waveform = noise(1, 1, 6000)
+    with torch.no_grad():
+        exact = system(waveform)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            rough = system(waveform)
+    # Eight bits of mantissa through ten layers.
+    assert float((rough - exact).norm() / exact.norm()) < 0.05
+
+
+@every_model
+def test_compiles_without_a_graph_break(config, generator):
+    model = separator(config).model.eval()
+    torch._dynamo.reset()
+    compiled = torch.compile(model, backend="eager", fullgraph=True)
+    mixture = spectrum(1, 1, 9, generator)
+    torch.testing.assert_close(compiled(mixture), model(mixture), rtol=1e-5, atol=1e-6)
+
+
+@every_model
+def test_the_network_exports(config, generator):
+    """The planar network exports as it stands; the complex edges belong to the Separator."""
+    model = separator(config).model.eval()
+    planes = torch.randn(1, model.features.n_planes, 257, 12, generator=generator)
+    exported = torch.export.export(model.network, (planes,))
+    torch.testing.assert_close(exported.module()(planes), model.network(planes), rtol=1e-5, atol=1e-6)
+
+
+@every_model
+def test_portable_folder(config, noise, tmp_path):
+    import audiocx
+
+    system = separator(config).eval()
+    system.save(tmp_path / "model")
+    again = audiocx.load(tmp_path / "model")
+    waveform = noise(1, 1, 3000)
+    assert torch.equal(again(waveform), system(waveform))
+    assert not again.training
+    assert again.config == system.config
+
+
+def test_full_sizes():
+    """Parameters and multiply-adds of the four U-Nets, as their yaml files stand."""
+    systems = {name: separator(ALL[name], narrow=False) for name in ALL if "-" not in name}
+    parameters = {name: count_parameters(system) for name, system in systems.items()}
+    macs = {name: count_macs_per_second(system) for name, system in systems.items()}
+    assert 0.3e6 < parameters["complex_unet"] < 0.5e6
+    assert 0.2e9 < macs["complex_unet"] < 0.4e9
+    # A real twin has 2C features: twice the parameters, the same multiply-adds; separate kernels have half.
+    assert parameters["split_unet"] == pytest.approx(2 * parameters["complex_unet"], rel=0.01)
+    assert macs["split_unet"] == macs["complex_unet"]
+    assert parameters["dual_unet"] == pytest.approx(parameters["complex_unet"], rel=0.01)
+    assert macs["dual_unet"] == pytest.approx(macs["complex_unet"] / 2, rel=0.01)
+
+
+def test_every_pair_of_twins_starts_with_the_same_response(generator):
+    """Before training, the spread of the planes inside twins is the same within a few per cent."""
+    spreads = {}
+    for name in ("complex_unet", "split_unet", "dual_unet"):
+        torch.manual_seed(3)
+        model = separator(ALL[name], narrow=False).model.eval()
+        outputs: list[float] = []
+        model.network.encoders[2].convolution.register_forward_hook(
+            lambda m, i, output, outputs=outputs: outputs.append(float(output.detach().square().mean()))
+        )
+        model(spectrum(2, 1, 24, torch.Generator().manual_seed(5)))
+        spreads[name] = outputs[0]
+    for first, second in itertools.combinations(spreads.values(), 2):
+        # The complex norm counts a pair as one number, its twin as two: a factor of two in power, §5.3.
+        assert 0.3 < first / second < 3.5

@@ -1,0 +1,92 @@
+"""Known answers of single losses; what all of them share is in tests/contracts/test_every_loss.py."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from audiocx.errors import ConfigError, ShapeError
+from audiocx.losses.sdr import NegativeSISDR, NegativeSNR
+from audiocx.losses.spectral import CompressedSpectral
+from audiocx.losses.weighted import WeightedSum
+from audiocx.signal.stft import STFT
+
+TARGET = torch.tensor([1, 2, -1, 0.5], dtype=torch.float64).view(1, 1, 1, 4)
+ESTIMATE = torch.tensor([0.9, 2.2, -0.8, 0.4], dtype=torch.float64).view(1, 1, 1, 4)
+MIXTURE = torch.tensor([1.5, 1, -0.5, 1], dtype=torch.float64).view(1, 1, 4)
+
+
+def test_thresholded_snr_of_a_known_pair():
+    assert float(NegativeSNR(30.0)(ESTIMATE, TARGET, mixture=MIXTURE)) == pytest.approx(-17.695511, abs=1e-5)
+    assert float(NegativeSNR(200.0)(ESTIMATE, TARGET)) == pytest.approx(-17.958800, abs=1e-5)
+
+
+def test_si_sdr_of_a_known_pair():
+    assert float(NegativeSISDR(200.0)(ESTIMATE, TARGET)) == pytest.approx(-18.045417, abs=1e-3)
+
+
+def test_saturates_where_asked():
+    assert float(NegativeSNR(30.0)(TARGET, TARGET)) == pytest.approx(-30, abs=1e-6)
+    assert float(NegativeSISDR(30.0)(TARGET, TARGET)) == pytest.approx(-30, abs=1e-2)
+
+
+@pytest.mark.parametrize("estimate", [[2, -1, 0, 0], [0, 0, 0, 0]])
+def test_si_sdr_has_a_floor_for_unrelated_and_silent_estimates(estimate):
+    unrelated = torch.tensor(estimate, dtype=torch.float64).view(1, 1, 1, 4)
+    assert float(NegativeSISDR()(unrelated, TARGET)) == pytest.approx(60, abs=1e-3)
+
+
+def test_silent_target_is_compared_with_the_mixture():
+    """An estimate 20 dB below the mixture costs -20 dB (with the threshold at -30)."""
+    silent = torch.zeros_like(TARGET)
+    expected = 10 * math.log10(0.01 + 0.001)
+    for loss in (NegativeSNR(), NegativeSISDR()):
+        value = float(loss(0.1 * MIXTURE.unsqueeze(1), silent, mixture=MIXTURE))
+        assert value == pytest.approx(expected, abs=1e-5)
+
+
+def test_snr_keeps_the_level_and_si_sdr_does_not(noise):
+    target = noise(2, 1, 1, 4000)
+    estimate = target + 0.1 * noise(2, 1, 1, 4000)
+    assert float(NegativeSNR()(0.5 * estimate, target)) > float(NegativeSNR()(estimate, target)) + 5
+    scaled, plain = NegativeSISDR()(0.5 * estimate, target), NegativeSISDR()(estimate, target)
+    assert float(scaled) == pytest.approx(float(plain), abs=1e-3)
+
+
+def test_compressed_spectral_follows_its_formula(noise):
+    target, mixture = noise(1, 1, 1, 4000), noise(1, 1, 4000)
+    estimate = target + 0.3 * noise(1, 1, 1, 4000)
+    loss = CompressedSpectral(exponent=0.3, complex_weight=0.3)
+    stft = STFT(n_fft=512, hop_length=128, window="hann")
+    unit = mixture.square().mean().sqrt() * stft.window.square().sum().sqrt()
+    s, e = stft(target / unit), stft(estimate / unit)
+    magnitude = (s.abs() ** 0.3 - e.abs() ** 0.3).square().mean()
+    complex_part = (torch.polar(s.abs() ** 0.3, s.angle()) - torch.polar(e.abs() ** 0.3, e.angle())).abs()
+    expected = 0.7 * magnitude + 0.3 * complex_part.square().mean()
+    # The floor of the compression changes the weakest bins a little.
+    assert float(loss(estimate, target, mixture=mixture)) == pytest.approx(float(expected), rel=2e-3)
+
+
+def test_compressed_spectral_does_not_depend_on_the_recording_level(noise):
+    target, mixture = noise(1, 1, 1, 4000), noise(1, 1, 4000)
+    loss = CompressedSpectral()
+    first = float(loss(0.5 * target, target, mixture=mixture))
+    second = float(loss(0.005 * target, 0.01 * target, mixture=0.01 * mixture))
+    assert second == pytest.approx(first, rel=1e-3)
+
+
+def test_weighted_sum(noise):
+    estimate, target = noise(2, 1, 1, 800), noise(2, 1, 1, 800)
+    first, second = NegativeSNR(), NegativeSISDR()
+    both = WeightedSum({"a": first, "b": second}, {"a": 2.0, "b": 0.5})
+    expected = 2 * first(estimate, target) + 0.5 * second(estimate, target)
+    torch.testing.assert_close(both(estimate, target), expected)
+    with pytest.raises(ConfigError, match="terms and weights differ"):
+        WeightedSum({"a": first}, {"b": 1.0})
+
+
+def test_shapes_must_agree(noise):
+    with pytest.raises(ShapeError, match="differ"):
+        NegativeSNR()(noise(1, 1, 1, 5), noise(1, 1, 1, 6))
