@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from audiocx.data.cache import cache_folder, hash_of
 from audiocx.data.mixing import FRAME_SECONDS, Waveform, active_frames, frame_powers
 from audiocx.data.voices import choose_engine
+from audiocx.errors import ConfigError, describe
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,9 @@ class CorpusSettings:
         voice_seconds: speech of each training voice; validation and test voices have half.
         noise_recordings: recordings of each noise family for training; a quarter for validation and test.
         noise_seconds: length of each noise recording.
+
+    Raises:
+        ConfigError: a number is too small.
     """
 
     voices: str = "auto"
@@ -42,6 +46,15 @@ class CorpusSettings:
     voice_seconds: float = 30.0
     noise_recordings: int = 24
     noise_seconds: float = 8.0
+
+    def __post_init__(self) -> None:
+        counts = ("train_voices", "valid_voices", "test_voices", "noise_recordings")
+        for name in (*counts, "voice_seconds", "noise_seconds"):
+            value, least = getattr(self, name), 1 if name in counts else 0.1
+            if value < least:
+                raise ConfigError(
+                    describe(f"data.corpus.{name} does not fit", expected=f"at least {least}", got=value)
+                )
 
     def voice_count(self, part: str) -> int:
         """Talkers of a part."""

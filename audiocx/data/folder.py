@@ -67,17 +67,12 @@ class FolderDataModule(SpectralDataModule):
         cache_dir: str | None = None,
         test: str | None = None,
     ) -> None:
-        super().__init__(stft, seed, batch_size, num_workers, start_method, test, channel)
-        if segment_seconds <= 0 or valid_items < 1:
+        super().__init__(stft, seed, batch_size, segment_seconds, num_workers, start_method, test, channel)
+        if valid_items < 1:
             raise ConfigError(
-                describe(
-                    "data: a setting does not fit",
-                    expected="segment_seconds above 0 and valid_items of at least 1",
-                    got=f"segment_seconds={segment_seconds}, valid_items={valid_items}",
-                )
+                describe("data.valid_items does not fit", expected="at least 1", got=valid_items)
             )
         self.root = Path(root).expanduser()
-        self.segment_seconds = segment_seconds
         self.valid_items = valid_items
         self.cache = cache_folder(cache_dir)
         self._parts: dict[str, list[OpenedPair]] = {}

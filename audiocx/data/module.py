@@ -32,6 +32,7 @@ class SpectralDataModule(LightningDataModule, ABC):
         stft: the Separator's STFT; one object, handed to both.
         seed: of the training examples; validation and test do not depend on it.
         batch_size: examples in a batch, in each process.
+        segment_seconds: length of a training example.
         num_workers: background processes that make training examples; 0 makes them in the training process.
         start_method: how workers start: `fork`, `spawn`, `forkserver`, or null for the platform's own.
         test: folder of a ready test set, which takes the place of the data's own.
@@ -52,6 +53,7 @@ class SpectralDataModule(LightningDataModule, ABC):
         stft: STFT,
         seed: int,
         batch_size: int,
+        segment_seconds: float,
         num_workers: int = 0,
         start_method: str | None = None,
         test: str | None = None,
@@ -63,6 +65,10 @@ class SpectralDataModule(LightningDataModule, ABC):
                 raise ConfigError(
                     describe(f"data.{name} does not fit", expected=f"at least {least}", got=value)
                 )
+        if segment_seconds <= 0:
+            raise ConfigError(
+                describe("data.segment_seconds does not fit", expected="above 0", got=segment_seconds)
+            )
         methods = multiprocessing.get_all_start_methods()
         if start_method is not None and start_method not in methods:
             raise ConfigError(
@@ -76,6 +82,7 @@ class SpectralDataModule(LightningDataModule, ABC):
         self._stft = [stft]
         self.seed = seed
         self.batch_size = batch_size
+        self.segment_seconds = segment_seconds
         self.num_workers = num_workers
         self.start_method = start_method
         self.test = test

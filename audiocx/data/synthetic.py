@@ -57,9 +57,8 @@ class SyntheticDataModule(SpectralDataModule):
         test: str | None = None,
         channel: str = "first",
     ) -> None:
-        super().__init__(stft, seed, batch_size, num_workers, start_method, test, channel)
+        super().__init__(stft, seed, batch_size, segment_seconds, num_workers, start_method, test, channel)
         self.settings = CorpusSettings() if corpus is None else corpus
-        self.segment_seconds = segment_seconds
         self.snr_db = as_range("snr_db", snr_db)
         self.level_dbfs = as_range("level_dbfs", level_dbfs)
         self.cache_dir = cache_dir

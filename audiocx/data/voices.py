@@ -62,7 +62,7 @@ VARIANTS = {
 }
 ENGINES = ("auto", "espeak", "harmonic")
 SENTENCE_SECONDS = 3.5
-"""Shorter than sentences are on average, so that a voice rarely falls short of its seconds."""
+"""Shorter than sentences are on average; with one to spare, a voice rarely falls short of its seconds."""
 SPEECH_LEVEL_DBFS = -26.0
 
 
@@ -166,7 +166,7 @@ def render_voices(
     Raises:
         DataError: the espeak-ng process failed or does not know a voice.
     """
-    counts = [max(1, int(np.ceil(seconds[voice.part] / SENTENCE_SECONDS))) for voice in voices]
+    counts = [int(np.ceil(seconds[voice.part] / SENTENCE_SECONDS)) + 1 for voice in voices]
     if engine == "espeak":
         rendered = _espeak_sentences(voices, counts, sample_rate)
     else:
