@@ -1,4 +1,4 @@
-"""Imports point one way; no test is empty; files fit in a head. Read from the source, in-function imports included."""
+"""Imports point one way; no test is empty; files fit in a head. Read from the source."""
 
 from __future__ import annotations
 
@@ -185,7 +185,9 @@ def test_help_imports_nothing_heavy(words):
     assert done.stderr.strip().endswith("[]"), done.stderr
 
 
-@pytest.mark.parametrize("words", [["train", "--help"], ["train", "model=comlpex_unet"], ["evaluate", "--help"]])
+@pytest.mark.parametrize(
+    "words", [["train", "--help"], ["train", "model=comlpex_unet"], ["evaluate", "--help"]]
+)
 def test_help_of_hydra_commands_imports_no_torch(words):
     code = (
         "import sys\nfrom audiocx.apps.main import main\n"
