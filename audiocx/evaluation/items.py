@@ -42,10 +42,8 @@ class ItemScores:
 
 
 def bounded_value(value: float) -> float:
-    """Replace `+inf` by 100 and `-inf` by -60, which is how they count in means; NaN stays."""
-    if math.isinf(value):
-        return PERFECT_DB if value > 0 else FAILED_DB
-    return value
+    """Bound a score to -60 and 100, which is how silence and a perfect estimate count in means; NaN stays."""
+    return value if math.isnan(value) else min(max(value, FAILED_DB), PERFECT_DB)
 
 
 def mean_over_sources(estimate: Tensor, target: Tensor, mixture: Tensor, metric: Metric, stft: STFT) -> Score:
@@ -110,10 +108,13 @@ def score_item(
     results = {system: ItemScores() for system in estimates}
     given_waveforms = mixture.expand_as(target)
     all_silent = not bool(torch.count_nonzero(target))
+    untouched = {system: torch.equal(estimate, given_waveforms) for system, estimate in estimates.items()}
     for metric in metrics:
         given = mean_over_sources(given_waveforms, target, mixture, metric, stft)
         for system, estimate in estimates.items():
-            score = mean_over_sources(estimate, target, mixture, metric, stft)
+            score = given
+            if not untouched[system]:
+                score = mean_over_sources(estimate, target, mixture, metric, stft)
             results[system].add(metric.name, score)
             results[system].add(f"input_{metric.name}", given)
             improvement = _improvement(metric.name, score, given, is_clean)

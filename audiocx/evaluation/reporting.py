@@ -39,6 +39,8 @@ PRIMARY = "si_sdr_db"
 WIDTH = 100
 """Columns that tables take at most."""
 NOTHING = "–"
+FEWEST_SHOWN = 5
+"""With fewer items tables show a mean alone; summary.json has its interval."""
 
 
 @dataclass
@@ -65,8 +67,6 @@ class PlainTable:
             title_style="bold",
             box=box.SIMPLE_HEAD,
             padding=(0, 1, 0, 0),
-            caption=escape(self.note) or None,
-            caption_justify="left",
         )
         for index, name in enumerate(self.columns):
             table.add_column(escape(name), justify="left" if index == 0 else "right", overflow="fold")
@@ -121,7 +121,11 @@ def _with_interval(interval: Interval | None, digits: int, sign: bool = False) -
     if interval is None or interval.n == 0:
         return NOTHING
     text = _number(interval.mean, digits, sign)
-    return text if math.isnan(interval.low) else f"{text}±{_number(interval.half_width, digits)}"
+    return (
+        text
+        if math.isnan(interval.low) or interval.n < FEWEST_SHOWN
+        else f"{text}±{_number(interval.half_width, digits)}"
+    )
 
 
 def _mean(group: Group, name: str, digits: int) -> str:
@@ -224,7 +228,7 @@ def difference_table(report: Report) -> PlainTable:
                 difference.verdict,
             ]
         )
-    columns = ["models", "metric", "difference", "95 % interval", "files", ""]
+    columns = ["models", "metric", "difference", "95 % interval", "files", "verdict"]
     return PlainTable("Paired differences over the same items", columns, rows)
 
 
@@ -289,9 +293,13 @@ def failures(scores: Scores) -> list[str]:
 
 
 def print_report(report: Report, console: Console) -> None:
-    """Print tables, notes and failures."""
+    """Print tables, notes and failures; tables take at most 100 columns, and all of them in a file or
+    pipe."""
+    wide = console if console.is_terminal else Console(file=console.file, width=WIDTH)
     for table in tables(report):
-        console.print(table.rich(), width=min(WIDTH, console.width))
+        wide.print(table.rich(), width=min(WIDTH, wide.width))
+        if table.note:
+            console.print(table.note, style="dim", highlight=False, markup=False, soft_wrap=True)
     for line in notes(report):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     failed = failures(report.scores)

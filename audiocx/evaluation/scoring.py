@@ -78,7 +78,9 @@ class Scores:
         systems: names, in the order given.
         metrics: names of the metrics, in the order given.
         n_items: items in the test set.
-        real_time_factors: by system, median over items of seconds taken a second of audio.
+        real_time_factors: median over items of the seconds taken for a second of audio, of systems that work
+        on
+            the mixture alone.
         data_fingerprint: digest of the test set.
     """
 
@@ -169,7 +171,8 @@ class _Collector:
             begin = time.perf_counter()
             try:
                 estimates[system] = run_system(self.systems[system], example)
-                self.ratios[system].append((time.perf_counter() - begin) / seconds)
+                if not isinstance(self.systems[system], InformedSystem):
+                    self.ratios[system].append((time.perf_counter() - begin) / seconds)
             except Exception as error:  # as above
                 row.failure = word_failure(error)
         is_clean = example.tags.get("kind") == "clean"

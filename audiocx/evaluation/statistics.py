@@ -6,7 +6,8 @@ them, the noises, with replacement, and an item's weight is the product of its c
 percentiles are too wide with many clusters (the item's own noise counts three times) and too narrow with
 few, so the draws are studentised: each draw's deviation is divided by the standard error that the draw
 itself would have stated, and the 95 % point of that ratio takes the place of 1.96. The standard error adds
-up residuals of items that share a cluster (Cameron, Gelbach, Miller 2011, by inclusion and exclusion).
+up residuals of items that share a cluster (Cameron, Gelbach, Miller 2011, by inclusion and exclusion). With
+very few items or clusters Student's t takes the place of the draws.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,14 +31,31 @@ SEPARATOR = "+"
 """Joins the names of an item with several talkers: `a+b` belongs to the clusters `a` and `b`."""
 
 N_DRAWS = 2000
-FEWEST_STUDENTISED = 4
-"""With fewer clusters draws repeat each other, and Student's t with the clusters' degrees of freedom
-serves."""
+FEWEST_CLUSTERS = 4
+FEWEST_ITEMS = 20
+"""With fewer, many draws hold next to nothing; Student's t with the clusters' degrees of freedom serves
+then."""
 LARGEST_CACHED = 1_000_000
 """Items times draws up to which the draws of a layout are kept for the next score of the same items."""
 
 Array = NDArray[np.float64]
 Names = tuple[tuple[str, str], ...]
+
+
+class _Draws(NamedTuple):
+    """Weights of all draws.
+
+    Attributes:
+        weights: of the items (item, draw).
+        total: their sum (draw,).
+        group_weights: their sum in each group (group, draw).
+        inverse_copies: one over the number of copies of each group (group, draw), 0 where it was not drawn.
+    """
+
+    weights: Array
+    total: Array
+    group_weights: Array
+    inverse_copies: Array
 
 
 @dataclass(frozen=True)
@@ -61,45 +80,61 @@ class Interval:
         return (self.high - self.low) / 2
 
 
-class _Draws:
-    """The weights of all draws for one layout of clusters, and what the standard error of each needs."""
+class _Layout:
+    """Which items share which clusters, and the draws that go with it.
+
+    Args:
+        items: the clusters of every item.
+        n_draws: bootstrap draws.
+        seed: of the draws.
+    """
 
     def __init__(self, items: tuple[Names, ...], n_draws: int, seed: int) -> None:
-        generator = np.random.Generator(np.random.Philox(seed))
-        keys = sorted({key for names in items for key, _ in names})
-        counts: dict[tuple[str, str], Array] = {}
-        self.n_clusters: dict[str, int] = {}
-        for key in keys:
-            clusters = sorted({name for names in items for name in names if name[0] == key})
-            self.n_clusters[key] = len(clusters)
-            drawn = generator.multinomial(len(clusters), np.full(len(clusters), 1 / len(clusters)), n_draws)
-            counts.update(zip(clusters, drawn.T.astype(float), strict=True))
-        # Draws with items in none of the drawn clusters say nothing and are left out.
-        weights = np.array([np.prod([counts[name] for name in names], axis=0) for names in items])
-        kept = weights.sum(0) > 0
-        self.weights: Array = weights[:, kept]  # (item, draw)
-        self.total: Array = self.weights.sum(0)
+        self.items = items
+        self.n_draws = n_draws
+        self.seed = seed
+        # Groups are sets of clusters; an item is in the group of every subset of its clusters.
         groups: dict[Names, list[int]] = {}
         for index, names in enumerate(items):
             for size in range(1, len(names) + 1):
                 for subset in combinations(names, size):
                     groups.setdefault(subset, []).append(index)
+        self.groups = list(groups)
         rows = np.concatenate([np.full(len(members), row) for row, members in enumerate(groups.values())])
         columns = np.concatenate([np.array(members) for members in groups.values()])
         self.membership = csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(groups), len(items)))
-        # Pairs of items that share two clusters were counted twice: even subsets are taken away again.
-        self.sign = np.array([(-1.0) ** (len(subset) + 1) for subset in groups])
+        keys = sorted({key for names in items for key, _ in names})
+        self.clusters = {
+            key: [subset[0] for subset in groups if len(subset) == 1 and subset[0][0] == key] for key in keys
+        }
         self.within = {
             key: np.array([all(name[0] == key for name in subset) for subset in groups]) for key in keys
         }
+        # Pairs of items that share two clusters were counted twice: even subsets are taken away again.
+        self.sign = np.array([(-1.0) ** (len(subset) + 1) for subset in groups])
         sizes = np.array([len(members) for members in groups.values()], dtype=float)
         for within in self.within.values():
             # Residuals from the items' own mean are too small: G / (G - 1) for G clusters of equal size.
             tied = float((self.sign * np.square(sizes))[within].sum()) / len(items) ** 2
             self.sign[within] /= max(1.0 - tied, 1.0 / len(items))
-        copies = np.array([np.prod([counts[name] for name in subset], axis=0) for subset in groups])[:, kept]
-        self.inverse_copies: Array = np.divide(1.0, copies, out=np.zeros_like(copies), where=copies > 0)
-        self.group_weights: Array = self.membership @ self.weights  # (group, draw)
+
+    @cached_property
+    def draws(self) -> _Draws:
+        """The weights of all draws, made when they are first needed."""
+        generator = np.random.Generator(np.random.Philox(self.seed))
+        counts: dict[tuple[str, str], Array] = {}
+        for clusters in self.clusters.values():
+            share = np.full(len(clusters), 1 / len(clusters))
+            drawn = generator.multinomial(len(clusters), share, self.n_draws)
+            counts.update(zip(clusters, drawn.T.astype(float), strict=True))
+        weights = np.array([np.prod([counts[name] for name in names], axis=0) for names in self.items])
+        # Draws with items in none of the drawn clusters say nothing and are left out.
+        kept = weights.sum(0) > 0
+        weights = weights[:, kept]
+        copies = np.array([np.prod([counts[name] for name in subset], axis=0) for subset in self.groups])
+        copies = copies[:, kept]
+        inverse = np.divide(1.0, copies, out=np.zeros_like(copies), where=copies > 0)
+        return _Draws(weights, weights.sum(0), self.membership @ weights, inverse)
 
     def _errors(self, squared_sums: Array, squares: Array, total: Array) -> Array:
         """Standard errors of draws.
@@ -120,29 +155,34 @@ class _Draws:
 
     def interval(self, values: Array, level: float) -> tuple[float, float]:
         """Lower and upper end for values (item,)."""
-        mean = float(values.mean())
+        mean, n = float(values.mean()), float(len(values))
         residual = values - mean
         squares = np.square(residual)
         squared_sums = np.square(self.membership @ residual)[:, None]
-        n = float(len(values))
         error = float(self._errors(squared_sums, squares.sum() * n / (n - 1), np.array([n]))[0])
-        weighted = self.weights * residual[:, None]
-        deviation = weighted.sum(0) / self.total
-        sums = self.membership @ weighted - deviation * self.group_weights
+        fewest = min(map(len, self.clusters.values()))
+        if fewest < FEWEST_CLUSTERS or n < FEWEST_ITEMS:
+            factor = float(student_t.ppf((1 + level) / 2, fewest - 1))
+        else:
+            factor = self._factor(residual, level)
+        return mean - factor * error, mean + factor * error
+
+    def _factor(self, residual: Array, level: float) -> float:
+        """How many of its own standard errors a draw's mean deviates by in a share `level` of all draws."""
+        draws = self.draws
+        weighted = draws.weights * residual[:, None]
+        deviation = weighted.sum(0) / draws.total
+        sums = self.membership @ weighted - deviation * draws.group_weights
         # Squared residuals from the draw's own mean, without a matrix of them.
-        draw_squares = squares @ self.weights - np.square(deviation) * self.total
-        errors = self._errors(np.square(sums) * self.inverse_copies, draw_squares, self.total)
+        squares = np.square(residual) @ draws.weights - np.square(deviation) * draws.total
+        errors = self._errors(np.square(sums) * draws.inverse_copies, squares, draws.total)
         # Rounding apart, a draw without spread deviates by nothing, or by more than it could know.
         tiny = 1e-12 * float(np.abs(residual).max())
         ratios = np.where(np.abs(deviation) > tiny, np.abs(deviation) / np.maximum(errors, tiny or 1.0), 0.0)
-        factor = float(np.quantile(ratios, level))
-        fewest = min(self.n_clusters.values())
-        if fewest < FEWEST_STUDENTISED:
-            factor = float(student_t.ppf((1 + level) / 2, fewest - 1))
-        return mean - factor * error, mean + factor * error
+        return float(np.quantile(ratios, level))
 
 
-_cached_draws = lru_cache(maxsize=16)(_Draws)
+_cached_layout = lru_cache(maxsize=16)(_Layout)
 
 
 def _names(clusters: Sequence[Mapping[str, str]], keys: Sequence[str]) -> tuple[Names, ...]:
@@ -200,6 +240,6 @@ def cluster_interval(
     items = _names([clusters[int(index)] for index in defined], keys)
     if len({name for names in items for name in names}) < 2:
         return Interval(mean, math.nan, math.nan, len(values))
-    make = _cached_draws if len(items) * n_draws <= LARGEST_CACHED else _Draws
+    make = _cached_layout if len(items) * n_draws <= LARGEST_CACHED else _Layout
     low, high = make(items, n_draws, seed).interval(values, level)
     return Interval(mean, low, high, len(values))

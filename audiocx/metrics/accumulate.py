@@ -16,8 +16,8 @@ FAILED_DB = -60.0
 
 
 def bounded(score: Tensor) -> Tensor:
-    """Replace `+inf` by 100 and `-inf` by -60, which is how they count in means; NaN stays."""
-    return torch.nan_to_num(score, nan=torch.nan, posinf=PERFECT_DB, neginf=FAILED_DB)
+    """Bound a score to -60 and 100, which is how silence and a perfect estimate count in means; NaN stays."""
+    return score.clamp(FAILED_DB, PERFECT_DB)
 
 
 class MeanScore(Accumulator):

@@ -87,9 +87,23 @@ def spectrogram_figure(noisy: Tensor, estimate: Tensor, clean: Tensor, stft: STF
     reference = float(magnitudes[2].max()) or float(magnitudes[0].max()) or 1.0
     levels = [_decibels(magnitude, reference) for magnitude in magnitudes]
 
-    figure = Figure(figsize=(11.0, 6.4), dpi=110, layout="constrained")
+    # Fixed places: an automatic layout would draw everything twice.
+    figure = Figure(figsize=(11.0, 6.4), dpi=110)
     FigureCanvasAgg(figure)
-    grid = figure.subplots(2, 2, sharex=True, sharey=True)
+    grid = figure.subplots(
+        2,
+        2,
+        sharex=True,
+        sharey=True,
+        gridspec_kw={
+            "left": 0.05,
+            "right": 0.915,
+            "top": 0.89,
+            "bottom": 0.08,
+            "wspace": 0.05,
+            "hspace": 0.16,
+        },
+    )
     mesh = None
     for axes, level, name in zip(grid.flat, levels, ("noisy", "estimate", "clean"), strict=False):
         mesh = _panel(axes, level, stft, name, colours="magma", low=-RANGE_DB, high=0.0)
@@ -97,7 +111,7 @@ def spectrogram_figure(noisy: Tensor, estimate: Tensor, clean: Tensor, stft: STF
 
     difference = np.angle(spectra[1] * np.conj(spectra[2])).astype(np.float64)
     # The mean power of a bin and its neighbours, so that the fading does not follow single bins.
-    neighbourhood = _decibels(np.sqrt(uniform_filter(np.square(magnitudes[2]), 3)), reference)
+    neighbourhood = _decibels(np.sqrt(np.maximum(uniform_filter(np.square(magnitudes[2]), 3), 0.0)), reference)
     opacity = np.clip((neighbourhood + PHASE_RANGE_DB) / FADE_DB + 0.5, 0.0, 1.0)
     if not magnitudes[2].any():
         opacity[:] = 0.0
@@ -121,9 +135,13 @@ def spectrogram_figure(noisy: Tensor, estimate: Tensor, clean: Tensor, stft: STF
     grid[0, 0].set_xlim(0.0, max(noisy.shape[-1], 2) / stft.sample_rate)
     grid[0, 0].set_ylim(0.0, stft.sample_rate / 2000.0)
 
-    scale = figure.colorbar(mesh, ax=grid[0, :], fraction=0.04, pad=0.01, aspect=25)
+    bars = [
+        figure.add_axes((0.93, axes.get_position().y0, 0.011, axes.get_position().height))
+        for axes in grid[:, 1]
+    ]
+    scale = figure.colorbar(mesh, cax=bars[0])
     scale.set_label("dB re. the clean maximum", fontsize=8)
-    circle = figure.colorbar(phases, ax=grid[1, :], fraction=0.04, pad=0.01, aspect=25)
+    circle = figure.colorbar(phases, cax=bars[1])
     circle.set_ticks([-np.pi, -np.pi / 2, 0.0, np.pi / 2, np.pi], labels=["−π", "−π/2", "0", "π/2", "π"])
     circle.set_label("phase difference (rad)", fontsize=8)
     if circle.solids is not None:
@@ -132,5 +150,5 @@ def spectrogram_figure(noisy: Tensor, estimate: Tensor, clean: Tensor, stft: STF
         bar.ax.tick_params(labelsize=8, length=3)
         bar.outline.set_visible(False)
     if title:
-        figure.suptitle(title, fontsize=11, x=0.01, ha="left")
+        figure.suptitle(title, fontsize=11, x=0.05, y=0.975, ha="left")
     return figure
