@@ -18,7 +18,7 @@ from audiocx.errors import ConfigError, describe
 
 log = logging.getLogger(__name__)
 
-VERSION = 2
+VERSION = 3
 """Part of the hash: raised whenever the same settings would give other samples."""
 
 

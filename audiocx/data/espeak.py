@@ -1,10 +1,10 @@
 """A process of its own that speaks a list of sentences with libespeak-ng: `python -m audiocx.data.espeak`.
 
 The library keeps a noise state, so the same call repeated gives slightly different samples, while the same
-*sequence* in a fresh process gives the same bytes. It reads a JSON list of sentences from standard input,
-each with `voice`, `text`, `rate`, `pitch`, `range`, and writes to standard output, for each, a line with the
-number of samples and then the samples, 16-bit at the library's rate; the first line is that rate. A voice
-that is not known gives 0 samples.
+*sequence* in a fresh process gives the same bytes (its own random seed, the time, replaced). It reads a JSON
+list of sentences from standard input, each with `voice`, `text`, `rate`, `pitch`, `range`, and writes to
+standard output, for each, a line with the number of samples and then the samples, 16-bit at the library's
+rate; the first line is that rate. A voice that is not known gives 0 samples.
 """
 
 from __future__ import annotations
@@ -56,6 +56,8 @@ class Synthesizer:
                 return b""
         for parameter, name in ((RATE, "rate"), (PITCH, "pitch"), (RANGE, "range")):
             self._library.espeak_SetParameter(parameter, int(sentence[name]), 0)
+        # Breathy variants draw from a generator that the library would seed with the time.
+        self._library.espeak_ng_SetRandSeed(ctypes.c_long(1))
         text = sentence["text"].encode() + b"\0"
         self._library.espeak_Synth(
             text, ctypes.c_size_t(len(text)), 0, POSITION_CHARACTER, 0, UTF8, None, None

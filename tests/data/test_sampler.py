@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from itertools import islice
+from itertools import chain, islice
 
 import pytest
 from torch.utils.data import DataLoader, Dataset
@@ -21,7 +21,7 @@ def test_counts_from_its_start_without_end() -> None:
 
 def test_processes_share_the_row_without_overlap() -> None:
     rows = [list(islice(EndlessSampler(lambda: 12, rank, 3), 4)) for rank in range(3)]
-    assert sorted(sum(rows, [])) == list(range(12, 24))
+    assert sorted(chain.from_iterable(rows)) == list(range(12, 24))
     assert rows[1] == [13, 16, 19, 22]
 
 

@@ -134,7 +134,7 @@ def test_the_test_set_is_balanced(synthetic: Make) -> None:
     kinds = Counter(item.tags["kind"] for item in items)
     assert kinds == {"dry": 80, "clean": 4, "noise": 4}
     dry = [item.tags for item in items if item.tags["kind"] == "dry"]
-    assert Counter(tags["snr_db"] for tags in dry) == dict.fromkeys(("-5", "0", "5", "10"), 20)
+    assert {tags["snr_db"] for tags in dry} == {"-5", "0", "5", "10"}
     assert {tags["noise_seen"] for tags in dry} == {"seen", "unseen"}
     assert len({tags["noise_class"] for tags in dry}) == 16
     assert {item.mixture.shape for item in items} == {(1, 64000)}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import time
 
 import numpy as np
 import pytest
@@ -62,7 +63,7 @@ def test_engine_is_chosen_by_what_is_installed(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     assert voices.choose_engine("auto") == "espeak"
     assert voices.choose_engine("harmonic") == "harmonic"
-    with pytest.raises(ConfigError, match="auto | espeak | harmonic"):
+    with pytest.raises(ConfigError, match=r"auto \| espeak \| harmonic"):
         voices.choose_engine("festival")
 
 
@@ -98,7 +99,10 @@ def test_voices_speak_and_pause_and_differ(engine: str) -> None:
 
 @pytest.mark.parametrize("engine", ["harmonic", pytest.param("espeak", marks=needs_espeak)])
 def test_voices_are_reproducible(engine: str) -> None:
-    for first, second in zip(render("valid", 2, engine, 2.0), render("valid", 2, engine, 2.0), strict=True):
+    # The first validation voice is a breathy one, whose noise the library would seed with the time.
+    first_time = render("valid", 2, engine, 2.0)
+    time.sleep(1.1)
+    for first, second in zip(first_time, render("valid", 2, engine, 2.0), strict=True):
         np.testing.assert_array_equal(first, second)
 
 
