@@ -293,8 +293,7 @@ def failures(scores: Scores) -> list[str]:
 
 
 def print_report(report: Report, console: Console) -> None:
-    """Print tables, notes and failures; tables take at most 100 columns, and all of them in a file or
-    pipe."""
+    """Print tables, notes and failures; a table takes at most 100 columns, as it does in a file or pipe."""
     wide = console if console.is_terminal else Console(file=console.file, width=WIDTH)
     for table in tables(report):
         wide.print(table.rich(), width=min(WIDTH, wide.width))

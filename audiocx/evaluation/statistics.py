@@ -105,7 +105,8 @@ class _Layout:
         self.membership = csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(groups), len(items)))
         keys = sorted({key for names in items for key, _ in names})
         self.clusters = {
-            key: [subset[0] for subset in groups if len(subset) == 1 and subset[0][0] == key] for key in keys
+            key: sorted(subset[0] for subset in groups if len(subset) == 1 and subset[0][0] == key)
+            for key in keys
         }
         self.within = {
             key: np.array([all(name[0] == key for name in subset) for subset in groups]) for key in keys
