@@ -181,12 +181,12 @@ def plan_items(
     plan: list[tuple[str, int | None, int | None, float]] = []
     turns = [0, 0]
     for item in range(n_noisy):
-        row = item // n_voices
-        half = (item // len(TEST_SNRS_DB) + row) % 2
+        row, voice = divmod(item, n_voices)
+        half = (voice // len(TEST_SNRS_DB) + row) % 2
         family = str(orders[half][turns[half] % len(orders[half])])
         turns[half] += 1
-        snr_db = TEST_SNRS_DB[(item + row) % len(TEST_SNRS_DB)]
-        plan.append(("dry", item % n_voices, recording(family), snr_db))
+        snr_db = TEST_SNRS_DB[(voice + row) % len(TEST_SNRS_DB)]
+        plan.append(("dry", voice, recording(family), snr_db))
     plan += [("clean", 5 * item % n_voices, None, 0.0) for item in range(n_clean)]
     both = [family for pair in zip(seen, unseen or seen, strict=False) for family in pair]
     plan += [("noise", None, recording(both[item % len(both)]), 0.0) for item in range(n_noise)]
