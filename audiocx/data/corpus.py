@@ -18,7 +18,7 @@ from audiocx.errors import ConfigError, describe
 
 log = logging.getLogger(__name__)
 
-VERSION = 3
+VERSION = 4
 """Part of the hash: raised whenever the same settings would give other samples."""
 
 

@@ -102,7 +102,8 @@ class FolderDataModule(SpectralDataModule):
     def setup(self, stage: str | None = None) -> None:
         """Open the files, and check that training data and test set go together."""
         super().setup(stage)
-        self._open()
+        if stage in (None, "fit", "validate"):
+            self._open()
 
     def _open(self) -> dict[str, list[OpenedPair]]:
         """Open the training and validation pairs.

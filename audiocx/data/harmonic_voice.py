@@ -54,7 +54,7 @@ def _formant_gains(formants_hz: np.ndarray, frequencies_hz: np.ndarray) -> np.nd
     distance = frequencies_hz[:, None, None] - formants_hz[None]
     peaks = 1 / (1 + np.square(distance / BANDWIDTHS_HZ))
     weights = np.array([1.0, 0.6, 0.35, 0.2])
-    return np.sqrt((weights * peaks).sum(-1)) + 0.01
+    return (weights * peaks).sum(-1) ** 0.75 + 0.003
 
 
 def sentence(random: np.random.Generator, throat: Throat, rate: float, sample_rate: int) -> Waveform:

@@ -12,12 +12,12 @@ from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import Progress
 
 from audiocx.data import noises
 from audiocx.data.cache import hash_of_file, make_folder
 from audiocx.data.corpus import VERSION, CorpusSettings, corpus_folder
 from audiocx.data.mixing import Waveform
+from audiocx.data.progress import progress_bar
 from audiocx.data.randomness import Stream, generator
 from audiocx.data.voices import PARTS, Voice, choose_engine, plan_voices, render_voices
 
@@ -41,10 +41,10 @@ def render_corpus(settings: CorpusSettings, sample_rate: int, cache_dir: str | P
     engine = choose_engine(settings.voices)
     if engine == "harmonic" and settings.voices == "auto":
         log.warning(
-            "espeakng-loader is not installed: speech is rendered by harmonic voices (references: README)"
+            'espeakng-loader is not installed (pip install "audiocx[demo]"): harmonic voices speak instead'
         )
     if not folder.is_dir():
-        log.info("rendering the synthetic corpus into %s", folder)
+        log.info("rendering the synthetic corpus into %s, once", folder)
     make_folder(folder, lambda temporary: _render(temporary, settings, engine, sample_rate))
     return folder
 
@@ -67,7 +67,7 @@ def _render(folder: Path, settings: CorpusSettings, engine: str, sample_rate: in
     # Voices come from a process of their own; the noises that need none are made while they are awaited.
     pool = ThreadPoolExecutor(max_workers=1)
     try:
-        with Progress(transient=True) as progress:
+        with progress_bar() as progress:
             noise_task = progress.add_task("noises", total=sum(len(rows) for rows in recordings.values()))
             sounds = {
                 row.name: pool.submit(_noise, row, n_samples, sample_rate, [])

@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import Progress
 
 from audiocx.data.cache import hash_of, hash_of_file
 from audiocx.data.mixing import FRAME_SECONDS, active_frames, frame_powers
 from audiocx.data.pairs import Pair
+from audiocx.data.progress import progress_bar
 from audiocx.data.recording import Recording, file_key, open_recording, probe_pair
 from audiocx.errors import AudioFileError, DataError
 
@@ -198,7 +198,7 @@ def _all(rows: Sequence[Any], work: Callable[[Any], Any], what: str) -> list[Any
     results = []
     pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
     try:
-        with Progress(transient=True) as progress:
+        with progress_bar() as progress:
             task = progress.add_task(what, total=len(rows))
             for result in pool.map(work, rows):
                 results.append(result)
