@@ -19,6 +19,7 @@ from audiocx.evaluation.systems import EstimateFolder
 from audiocx.inference.enhancer import choose_device
 from audiocx.models.checkpoint import load
 from audiocx.signal.stft import STFT
+from audiocx.training.run_folder import RunFolder
 
 RUN_NAME = re.compile(r"\d{4}-\d{2}-\d{2}_\d{2}-\d{2}-\d{2}")
 """How training names a run folder: below the model's name, by date and time."""
@@ -71,6 +72,9 @@ def evaluate(config: DictConfig) -> int:
         estimates = EstimateFolder(config.estimates, stft.sample_rate, stft.hop_length)
         systems = {Path(config.estimates).resolve().name: estimates}
         n_failed = report_systems(systems, {}, stft, _test_set(config, stft), folder, options, console)
+    run = RunFolder(folder)
+    run.write_config(OmegaConf.to_yaml(config, resolve=True))
+    run.write_environment({})
     console.print(f"results: {folder}", highlight=False, markup=False, soft_wrap=True)
     return 1 if n_failed else 0
 
