@@ -16,9 +16,11 @@ def _normalise(features: Tensor, scale: Tensor, n_numbers: int) -> Tensor:
     The sums run in float32 under autocast, too: a bfloat16 sum over a thousand squares has two digits.
     """
     values = features.float() if features.dtype in (torch.float16, torch.bfloat16) else features
-    power = values.square().sum((1, 2), keepdim=True) / (n_numbers * features.shape[2])
-    normalised = values * torch.rsqrt(power + EPSILON) * scale.view(1, -1, 1, 1)
-    return normalised.to(features.dtype)
+    # A norm, and one product with a small tensor: every pass over the values counts as much as a convolution's.
+    norm = torch.linalg.vector_norm(values, dim=(1, 2), keepdim=True)  # (batch, 1, 1, frame)
+    power = norm.square() / (n_numbers * features.shape[2])
+    gain = torch.rsqrt(power + EPSILON) * scale.view(1, -1, 1, 1)  # (batch, feature, 1, frame)
+    return (values * gain).to(features.dtype)
 
 
 class ComplexRMSNorm(PlanarLayer):

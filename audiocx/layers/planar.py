@@ -47,7 +47,9 @@ def planes(planar: Tensor) -> tuple[Tensor, Tensor]:
                 got=tuple(planar.shape),
             )
         )
-    return planar[:, : n_planes // 2], planar[:, n_planes // 2 :]
+    # chunk, not two slices: its gradient is one concatenation, that of slices is two zero-filled tensors and a sum.
+    real, imaginary = planar.chunk(2, 1)
+    return real, imaginary
 
 
 def concatenate(tensors: Sequence[Tensor]) -> Tensor:

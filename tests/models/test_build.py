@@ -34,7 +34,7 @@ def test_trust_is_by_package():
     check_trusted(config, ["audiocx", "mypackage"])
     with pytest.raises(ConfigError, match="mypackage"):
         check_trusted(config, ["audiocx"])
-    with pytest.raises(ConfigError, match="os.system"):
+    with pytest.raises(ConfigError, match=r"os\.system"):
         check_trusted([{"a": {"b": "os.system"}}], ["audiocx"])
     # A prefix is not a package.
     with pytest.raises(ConfigError):

@@ -86,7 +86,7 @@ def test_broken_model_folders_say_so(separator, tmp_path):
 
     with pytest.raises(CheckpointError, match="newer audiocx"):
         load(changed("newer", format_version=99))
-    with pytest.raises(ConfigError, match="names `mypackage.Net`"):
+    with pytest.raises(ConfigError, match=r"names `mypackage\.Net`"):
         load(changed("foreign", model={"_target_": "mypackage.Net"}))
     with pytest.raises(CheckpointError, match="incomplete"):
         load(changed("incomplete", stft={"n_fftt": 3}))
