@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import soxr
@@ -206,11 +208,15 @@ def _sentence_plan(voice: Voice, count: int) -> list[dict[str, str | int]]:
 def _espeak_sentences(voices: list[Voice], counts: list[int], sample_rate: int) -> Iterator[Waveform]:
     """Speak all sentences in one process, in order, and yield them at the wanted rate."""
     plans = [_sentence_plan(voice, count) for voice, count in zip(voices, counts, strict=True)]
+    # The child must find the package where this process found it, installed or not.
+    package_root = str(Path(__file__).parents[2])
+    search_path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
     process = subprocess.Popen(
         [sys.executable, "-m", "audiocx.data.espeak"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": search_path},
     )
     assert process.stdin is not None
     assert process.stdout is not None
