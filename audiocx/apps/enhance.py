@@ -194,8 +194,12 @@ class Display:
 
     def say(self, line: str) -> None:
         """Print a line unless `--quiet`."""
-        if not self.quiet:
+        if self.quiet:
+            return
+        try:
             print(line, flush=True)
+        except BrokenPipeError:  # `| head` has read enough; the files are wanted all the same
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     @contextmanager
     def file(self, name: str) -> Iterator[Callable[[float, float], None]]:
@@ -209,9 +213,9 @@ class Display:
 
         try:
             yield advance
+            self.progress.advance(self.files)
         finally:
             self.progress.remove_task(task)
-            self.progress.advance(self.files)
 
 
 def enhance(options: argparse.Namespace) -> int:

@@ -306,3 +306,14 @@ def test_a_terminal_without_the_letters_is_no_failure(folder, checkpoint):
     assert b"3 enhanced, 0 skipped, 1 failed" in result.stdout
     assert b"Traceback" not in result.stderr
     assert (folder / "enhanced/größe 音_enhanced.wav").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes differ")
+def test_a_reader_that_leaves_stops_nothing(folder, checkpoint):
+    command = f'"{sys.executable}" "{REPOSITORY}/scripts/enhance.py" in --checkpoint "{checkpoint}" | true'
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    result = subprocess.run(
+        command, shell=True, capture_output=True, timeout=120, cwd=folder, env=environment
+    )
+    assert result.stderr == b""
+    assert len(files_below(folder / "enhanced")) == 3

@@ -5,6 +5,7 @@ import os
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from audiocx.errors import AudioFileError
 from audiocx.inference.enhancer import Enhancer
@@ -152,3 +153,17 @@ def test_unicode_names(known_separator, tmp_path):
     soundfile.write(source, np.full(100, 0.5), 16_000)
     Enhancer(known_separator()).file(source, target)
     np.testing.assert_array_equal(soundfile.read(target)[0], np.full(100, 0.5))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_does_the_same(tiny_separator, noise, tmp_path):
+    waveform = noise(5 * 22_050, 3, 22_050)
+    soundfile.write(tmp_path / "a.wav", waveform, 22_050, subtype="FLOAT")
+    expected = Enhancer(tiny_separator, device="cpu", block_seconds=2.0)(waveform, 22_050)
+
+    Enhancer(tiny_separator, device="cuda", block_seconds=2.0).file(tmp_path / "a.wav", tmp_path / "b.wav")
+
+    tiny_separator.cpu()
+    written = soundfile.read(tmp_path / "b.wav", dtype="float32")[0]
+    np.testing.assert_allclose(written, expected, rtol=0, atol=1e-3 * float(np.abs(expected).max()))
