@@ -102,12 +102,11 @@ def log_mmse_gain(power: Array, *, smoothing: float, n_start: int) -> Array:
     return gain
 
 
-def log_mmse(stft: STFT, n_sources: int = 1) -> System:
-    """Classical enhancement without training: log-MMSE gains with a tracked noise power.
+def log_mmse(stft: STFT) -> System:
+    """Classical enhancement without training, for one source: log-MMSE gains with a tracked noise power.
 
     Args:
         stft: the transform that the gain works on.
-        n_sources: the estimate is repeated for each.
     """
     smoothing = float(np.exp(-stft.hop_length / (SMOOTHING_SECONDS * stft.sample_rate)))
     n_start = round(START_SECONDS * stft.sample_rate / stft.hop_length)
@@ -119,7 +118,7 @@ def log_mmse(stft: STFT, n_sources: int = 1) -> System:
         peak = float(power.max())
         gain = log_mmse_gain(power / (peak if peak > 0 else 1.0), smoothing=smoothing, n_start=n_start)
         estimate = stft.inverse(mixture_stft * torch.from_numpy(gain).float(), mixture.shape[-1])
-        return estimate.unsqueeze(0).repeat(n_sources, 1, 1)
+        return estimate.unsqueeze(0)
 
     return system
 

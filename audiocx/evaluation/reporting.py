@@ -272,6 +272,8 @@ def notes(report: Report) -> list[str]:
             lines.append(f"{summary.system}: {', '.join(words)}")
     for summary in report.summaries:
         for metric, reasons in summary.undefined.items():
+            if all("needs the package" in reason for reason in reasons):
+                continue  # said once, at the start
             worded = ", ".join(f"{reason} ({count})" for reason, count in reasons.items())
             lines.append(
                 f"{summary.system}: {heading(metric)} undefined for {sum(reasons.values())}"

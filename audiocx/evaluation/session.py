@@ -146,12 +146,10 @@ def report_systems(
     line = missing_packages(find_metrics(options.metrics))
     if line:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    framed: dict[str, AnySystem] = {
-        NOISY: noisy(test_set.n_sources),
-        LOG_MMSE: log_mmse(stft, test_set.n_sources),
-        **systems,
-        ORACLE: OracleMask(stft),
-    }
+    framed: dict[str, AnySystem] = {NOISY: noisy(test_set.n_sources)}
+    if test_set.n_sources == 1:  # it takes away noise, and separates nothing
+        framed[LOG_MMSE] = log_mmse(stft)
+    framed |= {**systems, ORACLE: OracleMask(stft)}
     scores = _score(framed, stft, test_set, place, options, console)
     models = list(systems)
     report = Report(

@@ -81,8 +81,8 @@ def test_the_level_does_not_count() -> None:
 
 @pytest.mark.parametrize("n_samples", [1, 300, 16000])
 def test_silence_and_short_inputs_are_finite(n_samples: int) -> None:
-    estimate = log_mmse(STFT(), n_sources=2)(torch.zeros(1, n_samples))
-    assert estimate.shape == (2, 1, n_samples)
+    estimate = log_mmse(STFT())(torch.zeros(2, n_samples))
+    assert estimate.shape == (1, 2, n_samples)
     assert not bool(estimate.any())
     assert bool(torch.isfinite(log_mmse(STFT())(torch.ones(1, n_samples))).all())
 

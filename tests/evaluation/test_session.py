@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,6 +96,15 @@ def test_two_models_and_a_failing_item(make_set: Callable[..., TestSet], tmp_pat
     assert "item-1: item-1: truncated" in text or "item-1: truncated" in text
 
 
+def test_several_sources_have_no_log_mmse(make_set: Callable[..., TestSet], tmp_path: Path) -> None:
+    options = TestOptions(["si_sdr_db"], n_examples=1)
+    systems = {"same": lambda mixture: mixture.unsqueeze(0).repeat(2, 1, 1)}
+    report_systems(systems, {}, STFT(), make_set(n_sources=2), tmp_path, options, _console())
+    rows = list(csv.DictReader((tmp_path / "test" / "per_file.csv").open(encoding="utf-8")))
+    assert [row["system"] for row in rows[:3]] == ["noisy", "same", "oracle (phase-sensitive)"]
+    assert (tmp_path / "examples" / "0_estimate_2.wav").is_file()
+
+
 @pytest.mark.parametrize(
     ("separator", "message"),
     [
@@ -113,13 +123,14 @@ def test_models_of_another_kind_are_refused(
 def test_missing_packages_are_one_line(
     make_set: Callable[..., TestSet], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "pesq", None)
+    monkeypatch.setitem(sys.modules, "pesq", None)
     monkeypatch.setattr(session, "missing_packages", lambda metrics: "pesq_wb: no scores")
     console = _console()
     options = TestOptions(["si_sdr_db", "pesq_wb"], n_examples=0, n_processes=0)
     report_systems({"same": lambda x: x.unsqueeze(0)}, {}, STFT(), make_set(), tmp_path, options, console)
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert text.count("pesq_wb: no scores") == 1
+    assert "undefined" not in text
     summary = json.loads((tmp_path / "test" / "summary.json").read_text(encoding="utf-8"))
     assert summary["metrics"]["pesq_wb"] == {"mean": None, "low": None, "high": None, "n": 0}
 
