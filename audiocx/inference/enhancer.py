@@ -147,7 +147,7 @@ class Enhancer:
         """
         array = np.asarray(waveform)
         _check_array(array)
-        _check_rate(sample_rate, "sample_rate", ConfigError)
+        sample_rate = _check_rate(sample_rate, "sample_rate", ConfigError)
         channels = np.atleast_2d(array.T).astype(np.float32)  # (channel, sample)
         n_piece = max(1, int(READ_SECONDS * sample_rate))
 
@@ -286,7 +286,10 @@ def _check_array(array: NDArray[Any]) -> None:
         raise AudioFileError(describe("`waveform` holds NaN or Inf", expected="finite samples"))
 
 
-def _check_rate(sample_rate: int, name: str, kind: type[ConfigError] | type[AudioFileError]) -> None:
+def _check_rate(sample_rate: int, name: str, kind: type[ConfigError] | type[AudioFileError]) -> int:
     low, high = SAMPLE_RATES
-    if not low <= sample_rate <= high:
-        raise kind(describe(name, expected=f"{low} to {high} Hz", got=f"{sample_rate} Hz"))
+    if not low <= sample_rate <= high or sample_rate != int(sample_rate):
+        raise kind(
+            describe(name, expected=f"a whole number from {low} to {high} Hz", got=f"{sample_rate} Hz")
+        )
+    return int(sample_rate)

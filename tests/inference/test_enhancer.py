@@ -145,6 +145,7 @@ def test_odd_signals_come_out_finite(tiny_separator, name, sample_rate):
         (np.array([0.0, np.nan]), 16_000, AudioFileError, "NaN or Inf"),
         (np.zeros(10), 0, ConfigError, "sample_rate"),
         (np.zeros(10), 10**8, ConfigError, "sample_rate"),
+        (np.zeros(10), 44_100.5, ConfigError, "sample_rate; expected a whole number"),
     ],
 )
 def test_arrays_that_are_no_audio(known_separator, waveform, sample_rate, error, words):
@@ -177,3 +178,10 @@ def test_outputs_of_several_sources_are_numbered(known_separator, tmp_path):
 
     assert report.outputs == (tmp_path / "out_1.wav", tmp_path / "out_2.wav")
     np.testing.assert_array_equal(soundfile.read(tmp_path / "out_2.wav")[0], np.full(2000, -0.25))
+
+
+@pytest.mark.parametrize("sample_rate", [44_100.0, np.int64(44_100)])
+def test_a_rate_may_be_any_kind_of_whole_number(known_separator, noise, sample_rate):
+    waveform = noise(1000, 1, 44_100)
+    enhancer = Enhancer(known_separator())
+    np.testing.assert_array_equal(enhancer(waveform, sample_rate), enhancer(waveform, 44_100))
