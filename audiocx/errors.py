@@ -47,6 +47,12 @@ class AudioFileError(AudiocxError):
     exit_code = 1
 
 
+class TrainingError(AudiocxError):
+    """A training that was started cannot go on."""
+
+    exit_code = 1
+
+
 def describe(what: str, *, expected: object = None, got: object = None, do: str | None = None) -> str:
     """Word an error in one line: what, expected, got, what to do.
 

@@ -49,15 +49,17 @@ def run(name: str, config_name: str, target: str, arguments: Sequence[str]) -> i
     """
     _check_flags(arguments)
     codes: list[int] = []
+    failures: list[BaseException] = []
 
     def call(config: DictConfig) -> None:
         # The module is heavy; help and usage errors come before this.
         module, _, function = target.partition(":")
         try:
             codes.append(getattr(importlib.import_module(module), function)(config))
-        except BaseException:
+        except BaseException as error:
+            # Kept from Hydra, which would print lines of its own.
+            failures.append(error)
             _remove_if_empty(Path(HydraConfig.get().runtime.output_dir))
-            raise
 
     previous_argv, previous_full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     sys.argv = [f"audiocx {name}", *arguments]
@@ -65,6 +67,8 @@ def run(name: str, config_name: str, target: str, arguments: Sequence[str]) -> i
     folder = str(configuration_folder())
     try:
         hydra.main(version_base="1.3", config_path=folder, config_name=config_name)(call)()
+        if failures:
+            raise failures[0]
     except AudiocxError:
         raise
     except (HydraException, OmegaConfBaseException) as error:

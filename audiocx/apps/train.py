@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from audiocx.data.module import SpectralDataModule
-from audiocx.errors import CheckpointError, ConfigError, describe
+from audiocx.errors import CheckpointError, ConfigError, DataError, describe
 from audiocx.evaluation.session import report_test
 from audiocx.models.checkpoint import load
 from audiocx.models.counting import count_macs_per_second, count_parameters
@@ -49,28 +49,28 @@ def train(config: DictConfig) -> int:
     started = time.monotonic()
     _quiet_libraries()
     name = str(HydraConfig.get().runtime.choices.get("model", "model"))
-    lightning.seed_everything(config.seed, workers=True, verbose=False)
-    resume = _resumed_checkpoint(config.checkpoint)
-    separator = make_separator(config)
-    data = instantiate(config.data, stft=separator.stft, seed=config.seed, _convert_="all")
-    if data.n_sources != separator.n_sources:
-        raise ConfigError(
-            describe(
-                "data and task differ in the number of sources",
-                expected=separator.n_sources,
-                got=data.n_sources,
-                do="take the task and the data that belong together",
-            )
-        )
-    data.prepare_data()
-    data.setup("fit")
     folder = RunFolder(HydraConfig.get().runtime.output_dir)
+    # All that can be wrong with the words is found before anything is rendered, read or written.
+    resume = _resumed_checkpoint(config.checkpoint)
+    lightning.seed_everything(config.seed, workers=True, verbose=False)
+    separator = make_separator(config)
+    task = make_task(config, separator)
+    run = Run(config, folder)
+    data = instantiate(config.data, stft=separator.stft, seed=config.seed, _convert_="all")
+    _check_sources(separator, data)
+    folder.make()
     handler = folder.log_to_file()
     try:
+        data.prepare_data()
+        data.setup("fit")
         _describe_run(config, folder, name, separator, data)
-        _fit(config, folder, separator, data, resume)
+        run.fit(task, data, resume)
         failed = _test(config, folder, name, data) if config.test else 0
         _say(f"all in {time.monotonic() - started:.0f} s; run folder: {folder.path}")
+    except DataError:
+        handler.close()
+        folder.remove_unstarted()
+        raise
     finally:
         logging.getLogger("audiocx").removeHandler(handler)
         handler.close()
@@ -94,6 +94,18 @@ def make_separator(config: DictConfig) -> Separator:
     )
 
 
+def _check_sources(separator: Separator, data: SpectralDataModule) -> None:
+    if data.n_sources != separator.n_sources:
+        raise ConfigError(
+            describe(
+                "data and task differ in the number of sources",
+                expected=separator.n_sources,
+                got=data.n_sources,
+                do="take the task and the data that belong together",
+            )
+        )
+
+
 def _describe_run(
     config: DictConfig, folder: RunFolder, name: str, separator: Separator, data: SpectralDataModule
 ) -> None:
@@ -107,50 +119,72 @@ def _describe_run(
     _say("data: " + ", ".join(f"{key} {value}" for key, value in facts.items()))
 
 
-def _fit(
-    config: DictConfig,
-    folder: RunFolder,
-    separator: Separator,
-    data: SpectralDataModule,
-    resume: Path | None,
-) -> None:
-    task = instantiate(
+class Run:
+    """A trainer with its callbacks, and what is left in the run folder when it ends.
+
+    Args:
+        config: composed.
+        folder: of the run; nothing is written before `fit`.
+
+    Raises:
+        ConfigError: a setting of `trainer` is unknown or does not fit the machine.
+    """
+
+    def __init__(self, config: DictConfig, folder: RunFolder) -> None:
+        self.folder = folder
+        self.shares, self.interrupt = TimeShares(), StopOnInterrupt()
+        best = ModelCheckpoint(
+            folder.checkpoints,
+            filename="best",
+            monitor=MONITOR,
+            mode="max",
+            save_last=True,
+            enable_version_counter=False,
+            save_on_train_epoch_end=False,
+        )
+        callbacks: list[Callback] = [StepProgress(), self.shares, self.interrupt, StopWhenNotFinite(), best]
+        if config.logger.tensorboard:
+            callbacks.append(TensorBoardExamples(config.logger.tensorboard_items))
+        self.trainer = make_trainer(config, folder, callbacks)
+
+    def fit(self, task: lightning.LightningModule, data: SpectralDataModule, resume: Path | None) -> None:
+        """Train, and leave both checkpoints and the portable model.
+
+        Args:
+            task: what is trained.
+            data: what on.
+            resume: checkpoint to go on from.
+
+        Raises:
+            KeyboardInterrupt: interrupted, after everything was written.
+        """
+        try:
+            self.trainer.fit(task, datamodule=data, ckpt_path=resume)
+        finally:
+            self.interrupt.restore()
+        _say(self.shares.summary())
+        self.trainer.save_checkpoint(self.folder.last)
+        if not self.folder.best.is_file():
+            self.trainer.save_checkpoint(self.folder.best)
+        load(self.folder.best).save(self.folder.model)
+        if self.interrupt.interrupted:
+            _say(f"stopped at step {self.trainer.global_step}; go on with checkpoint={self.folder.path}")
+            raise KeyboardInterrupt
+
+
+def make_task(config: DictConfig, separator: Separator) -> lightning.LightningModule:
+    """Make the Lightning module of a config around a separator."""
+    task: lightning.LightningModule = instantiate(
         {"_target_": config.task["_target_"]},
         separator=separator,
         loss=instantiate(config.loss, _convert_="all"),
         optimizer=instantiate(config.optimizer, _convert_="all"),
         scheduler=instantiate(config.scheduler, _convert_="all"),
     )
-    shares, interrupt = TimeShares(), StopOnInterrupt()
-    best = ModelCheckpoint(
-        folder.checkpoints,
-        filename="best",
-        monitor=MONITOR,
-        mode="max",
-        save_last=True,
-        enable_version_counter=False,
-        save_on_train_epoch_end=False,
-    )
-    callbacks: list[Callback] = [StepProgress(), shares, interrupt, StopWhenNotFinite(), best]
-    if config.logger.tensorboard:
-        callbacks.append(TensorBoardExamples(config.logger.tensorboard_items))
-    trainer = make_trainer(config, folder, callbacks)
-    try:
-        trainer.fit(task, datamodule=data, ckpt_path=resume)
-    finally:
-        interrupt.restore()
-    log.info(shares.summary())
-    _say(shares.summary())
-    trainer.save_checkpoint(folder.last)
-    if not folder.best.is_file():
-        trainer.save_checkpoint(folder.best)
-    load(folder.best).save(folder.model)
-    if interrupt.interrupted:
-        _say(f"stopped at step {trainer.global_step}; go on with checkpoint={folder.path}")
-        raise KeyboardInterrupt
+    return task
 
 
-def make_trainer(config: DictConfig, folder: RunFolder, callbacks: list[Callback]) -> lightning.Trainer:
+def make_trainer(config: DictConfig, folder: RunFolder, callbacks: Sequence[Callback]) -> lightning.Trainer:
     """Make the Lightning trainer of a config.
 
     Raises:
@@ -172,7 +206,7 @@ def make_trainer(config: DictConfig, folder: RunFolder, callbacks: list[Callback
             log_every_n_steps=config.logger.log_every_n_steps,
             enable_model_summary=False,
             logger=loggers,
-            callbacks=callbacks,
+            callbacks=list(callbacks),
         )
     except (
         TypeError,

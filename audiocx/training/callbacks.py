@@ -12,7 +12,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from audiocx.data.batch import Batch
-from audiocx.errors import ConfigError, describe
+from audiocx.errors import TrainingError, describe
 from audiocx.signal.stft import STFT
 from audiocx.training.pictures import spectrogram_figure
 from audiocx.training.task import MaskingTask
@@ -142,7 +142,7 @@ class StopWhenNotFinite(Callback):
             return
         loss = outputs["loss"] if isinstance(outputs, dict) else outputs
         if loss is not None and not bool(torch.isfinite(loss)):
-            raise ConfigError(
+            raise TrainingError(
                 describe(
                     f"training: the loss is {float(loss)} at step {trainer.global_step}",
                     do="lower the learning rate (optimizer.lr=...), or look at the data",

@@ -24,10 +24,7 @@ class RunFolder:
     """Names the parts of a run folder and writes its settings.
 
     Args:
-        path: the folder; made where it is missing.
-
-    Raises:
-        OutputError: it cannot be made.
+        path: the folder; `make` makes it.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -38,12 +35,25 @@ class RunFolder:
         self.model = self.path / "model"
         self.test = self.path / "test"
         self.examples = self.path / "examples"
+
+    def make(self) -> None:
+        """Make the folder where it is missing.
+
+        Raises:
+            OutputError: it cannot be made.
+        """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(
-                describe(f"run folder {path}: cannot be made", got=error.strerror, do="set hydra.run.dir=...")
+                describe(
+                    f"run folder {self.path}: cannot be made", got=error.strerror, do="set hydra.run.dir=..."
+                )
             ) from error
+
+    def remove_unstarted(self) -> None:
+        """Remove what a run left that stopped before its first step: the log alone."""
+        (self.path / "log.txt").unlink(missing_ok=True)
 
     def write_config(self, text: str) -> None:
         """Write all settings, `config.yaml`."""
