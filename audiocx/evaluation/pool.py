@@ -73,7 +73,8 @@ class ScoringPool:
     """Scores items at once, or in `n_processes` children started by `spawn`.
 
     Results come as futures either way. Where the children cannot start at all (a main module that cannot be
-    imported again, as in an interactive session), items are scored at once.
+    imported again, as in an interactive session), items are scored at once. Where one dies, the items that
+    were under way fail, and new children take the next ones.
 
     Args:
         n_processes: number of children; below 2 there are none.
@@ -87,12 +88,13 @@ class ScoringPool:
         self.n_processes = n_processes if n_processes > 1 else 0
         self.executor: ProcessPoolExecutor | None = None
         if self.n_processes:
-            self.executor = ProcessPoolExecutor(
-                self.n_processes, mp_context=multiprocessing.get_context("spawn")
-            )
+            self.executor = self._make_executor()
             if not self._starts():
                 self.close()
                 self.executor = None
+
+    def _make_executor(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(self.n_processes, mp_context=multiprocessing.get_context("spawn"))
 
     def _starts(self) -> bool:
         assert self.executor is not None
@@ -109,18 +111,30 @@ class ScoringPool:
         self, estimates: Mapping[str, Tensor], target: Tensor, mixture: Tensor, is_clean: bool
     ) -> Future[dict[str, ItemScores]]:
         """Score one item, now or later; a failure is the future's exception."""
-        if self.executor is not None:
-            arrays = {system: estimate.numpy() for system, estimate in estimates.items()}
-            with single_threaded_children():
-                return self.executor.submit(
-                    _score_arrays,
-                    arrays,
-                    target.numpy(),
-                    mixture.numpy(),
-                    self.metrics,
-                    dict(self.stft.settings),
-                    is_clean,
-                )
+        if self.executor is None:
+            return self._score_now(estimates, target, mixture, is_clean)
+        arrays = {system: estimate.numpy() for system, estimate in estimates.items()}
+        settings = dict(self.stft.settings)
+        with single_threaded_children():
+            for _ in range(2):
+                try:
+                    return self.executor.submit(
+                        _score_arrays,
+                        arrays,
+                        target.numpy(),
+                        mixture.numpy(),
+                        self.metrics,
+                        settings,
+                        is_clean,
+                    )
+                except BrokenProcessPool:
+                    self.close()
+                    self.executor = self._make_executor()
+        return self._score_now(estimates, target, mixture, is_clean)
+
+    def _score_now(
+        self, estimates: Mapping[str, Tensor], target: Tensor, mixture: Tensor, is_clean: bool
+    ) -> Future[dict[str, ItemScores]]:
         done: Future[dict[str, ItemScores]] = Future()
         try:
             done.set_result(

@@ -11,6 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import median
@@ -25,7 +26,7 @@ from audiocx.data.test_set import TestSet
 from audiocx.errors import AudiocxError, DataError, describe
 from audiocx.evaluation.items import ItemScores
 from audiocx.evaluation.pool import ScoringPool, available_cpus
-from audiocx.metrics.table import QUICK, Metric, find_metrics
+from audiocx.metrics.table import QUICK, find_metrics
 from audiocx.signal.stft import STFT
 
 FEWEST_FOR_PROCESSES = 16
@@ -106,6 +107,8 @@ def word_failure(error: BaseException) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, AudiocxError):
         return text
+    if isinstance(error, BrokenProcessPool):
+        return "its process died"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
@@ -199,7 +202,7 @@ def score(
     systems: Mapping[str, AnySystem],
     *,
     stft: STFT,
-    metrics: Sequence[str | Metric] = QUICK,
+    metrics: Sequence[str] = QUICK,
     n_processes: int | None = None,
     finished: list[Row] | None = None,
     show_progress: bool = False,
@@ -237,9 +240,7 @@ def score(
         )
     if len(test_set) == 0:
         raise DataError(describe("test set: no items", expected="at least one"))
-    words = [metric for metric in metrics if isinstance(metric, str)]
-    known = iter(find_metrics(words))
-    chosen = [metric if isinstance(metric, Metric) else next(known) for metric in metrics]
+    chosen = find_metrics(metrics)
     if n_processes is None:
         pays = any(m.is_slow for m in chosen) and len(test_set) * len(systems) >= FEWEST_FOR_PROCESSES
         n_processes = available_cpus() if pays else 0

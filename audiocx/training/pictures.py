@@ -26,6 +26,8 @@ PHASE_RANGE_DB = 50.0
 FADE_DB = 10.0
 """Width of the fading."""
 BACKGROUND = "#14101f"
+# Fixed, because an automatic layout would draw everything twice.
+PLACES = {"left": 0.05, "right": 0.915, "top": 0.89, "bottom": 0.08, "wspace": 0.05, "hspace": 0.16}
 
 # Muted where phases agree, orange and pink a quarter turn off on either side, bright where they are opposed.
 PHASE_COLOURS = LinearSegmentedColormap.from_list(
@@ -68,6 +70,43 @@ def _panel(
     return mesh
 
 
+def _opacity(clean: Array, reference: float) -> Array:
+    """How much of the phase is shown in each bin: the clean recording's level decides."""
+    if not clean.any():
+        return np.zeros_like(clean)
+    # The mean power of a bin and its neighbours, so that the fading does not follow single bins.
+    neighbourhood = np.sqrt(np.maximum(uniform_filter(np.square(clean), 3), 0.0))
+    return np.clip((_decibels(neighbourhood, reference) + PHASE_RANGE_DB) / FADE_DB + 0.5, 0.0, 1.0)
+
+
+def _label_axes(grid: Any, n_samples: int, stft: STFT) -> None:
+    for axes in grid.flat:
+        axes.label_outer(remove_inner_ticks=True)
+    for axes in grid[:, 0]:
+        axes.set_ylabel("frequency (kHz)", fontsize=9)
+    for axes in grid[1, :]:
+        axes.set_xlabel("time (s)", fontsize=9)
+    grid[0, 0].set_xlim(0.0, max(n_samples, 2) / stft.sample_rate)
+    grid[0, 0].set_ylim(0.0, stft.sample_rate / 2000.0)
+
+
+def _add_colour_bars(figure: Figure, grid: Any, levels: QuadMesh, phases: QuadMesh) -> None:
+    bars = [
+        figure.add_axes((0.93, axes.get_position().y0, 0.011, axes.get_position().height))
+        for axes in grid[:, 1]
+    ]
+    scale = figure.colorbar(levels, cax=bars[0])
+    scale.set_label("dB re. the clean maximum", fontsize=8)
+    circle = figure.colorbar(phases, cax=bars[1])
+    circle.set_ticks([-np.pi, -np.pi / 2, 0.0, np.pi / 2, np.pi], labels=["−π", "−π/2", "0", "π/2", "π"])
+    circle.set_label("phase difference (rad)", fontsize=8)
+    if circle.solids is not None:
+        circle.solids.set_alpha(1.0)
+    for bar in (scale, circle):
+        bar.ax.tick_params(labelsize=8, length=3)
+        bar.outline.set_visible(False)
+
+
 def spectrogram_figure(noisy: Tensor, estimate: Tensor, clean: Tensor, stft: STFT, title: str = "") -> Figure:
     """Draw one item: three magnitudes on one scale, and the phase of the estimate against the clean one.
 
@@ -87,34 +126,15 @@ def spectrogram_figure(noisy: Tensor, estimate: Tensor, clean: Tensor, stft: STF
     reference = float(magnitudes[2].max()) or float(magnitudes[0].max()) or 1.0
     levels = [_decibels(magnitude, reference) for magnitude in magnitudes]
 
-    # Fixed places: an automatic layout would draw everything twice.
     figure = Figure(figsize=(11.0, 6.4), dpi=110)
     FigureCanvasAgg(figure)
-    grid = figure.subplots(
-        2,
-        2,
-        sharex=True,
-        sharey=True,
-        gridspec_kw={
-            "left": 0.05,
-            "right": 0.915,
-            "top": 0.89,
-            "bottom": 0.08,
-            "wspace": 0.05,
-            "hspace": 0.16,
-        },
-    )
+    grid = figure.subplots(2, 2, sharex=True, sharey=True, gridspec_kw=PLACES)
     mesh = None
     for axes, level, name in zip(grid.flat, levels, ("noisy", "estimate", "clean"), strict=False):
         mesh = _panel(axes, level, stft, name, colours="magma", low=-RANGE_DB, high=0.0)
     assert mesh is not None
 
     difference = np.angle(spectra[1] * np.conj(spectra[2])).astype(np.float64)
-    # The mean power of a bin and its neighbours, so that the fading does not follow single bins.
-    neighbourhood = _decibels(np.sqrt(np.maximum(uniform_filter(np.square(magnitudes[2]), 3), 0.0)), reference)
-    opacity = np.clip((neighbourhood + PHASE_RANGE_DB) / FADE_DB + 0.5, 0.0, 1.0)
-    if not magnitudes[2].any():
-        opacity[:] = 0.0
     phases = _panel(
         grid[1, 1],
         difference,
@@ -124,31 +144,10 @@ def spectrogram_figure(noisy: Tensor, estimate: Tensor, clean: Tensor, stft: STF
         low=-np.pi,
         high=np.pi,
     )
-    phases.set_alpha(opacity)  # type: ignore[arg-type]  # an array, one value a bin
+    phases.set_alpha(_opacity(magnitudes[2], reference))  # type: ignore[arg-type]  # an array
 
-    for axes in grid.flat:
-        axes.label_outer(remove_inner_ticks=True)
-    for axes in grid[:, 0]:
-        axes.set_ylabel("frequency (kHz)", fontsize=9)
-    for axes in grid[1, :]:
-        axes.set_xlabel("time (s)", fontsize=9)
-    grid[0, 0].set_xlim(0.0, max(noisy.shape[-1], 2) / stft.sample_rate)
-    grid[0, 0].set_ylim(0.0, stft.sample_rate / 2000.0)
-
-    bars = [
-        figure.add_axes((0.93, axes.get_position().y0, 0.011, axes.get_position().height))
-        for axes in grid[:, 1]
-    ]
-    scale = figure.colorbar(mesh, cax=bars[0])
-    scale.set_label("dB re. the clean maximum", fontsize=8)
-    circle = figure.colorbar(phases, cax=bars[1])
-    circle.set_ticks([-np.pi, -np.pi / 2, 0.0, np.pi / 2, np.pi], labels=["−π", "−π/2", "0", "π/2", "π"])
-    circle.set_label("phase difference (rad)", fontsize=8)
-    if circle.solids is not None:
-        circle.solids.set_alpha(1.0)
-    for bar in (scale, circle):
-        bar.ax.tick_params(labelsize=8, length=3)
-        bar.outline.set_visible(False)
+    _label_axes(grid, noisy.shape[-1], stft)
+    _add_colour_bars(figure, grid, mesh, phases)
     if title:
         figure.suptitle(title, fontsize=11, x=0.05, y=0.975, ha="left")
     return figure

@@ -13,18 +13,10 @@ from rich.console import Console
 
 from audiocx.errors import OutputError
 from audiocx.evaluation.baselines import NOISY
-from audiocx.evaluation.reporting import (
-    Report,
-    failures,
-    headline_table,
-    notes,
-    print_report,
-    tables,
-    write_report,
-    write_text,
-)
+from audiocx.evaluation.reporting import print_report, write_report, write_text
 from audiocx.evaluation.scoring import Row, Scores
 from audiocx.evaluation.summary import ModelFacts, paired_differences, summarise
+from audiocx.evaluation.tables import Report, failures, headline_table, notes, tables
 from audiocx.metrics.table import WORDS, improvement_name
 
 

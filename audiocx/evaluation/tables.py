@@ -1,0 +1,283 @@
+"""The tables and lines of a report, as text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from rich import box
+from rich.markup import escape
+from rich.table import Table
+
+from audiocx.evaluation.baselines import NOISY
+from audiocx.evaluation.items import ATTENUATION
+from audiocx.evaluation.scoring import Scores
+from audiocx.evaluation.statistics import Interval
+from audiocx.evaluation.summary import Difference, Group, SystemSummary
+from audiocx.metrics.table import improvement_name
+
+HEADINGS = {
+    "si_sdr_db": "SI-SDR",
+    "sdr_db": "SDR",
+    "snr_db": "SNR",
+    "pesq_wb": "PESQ",
+    "stoi": "STOI",
+    "estoi": "ESTOI",
+    "phase_error_rad": "phase",
+}
+PRIMARY = "si_sdr_db"
+NOTHING = "–"
+FEWEST_SHOWN = 5
+"""With fewer items tables show a mean alone; summary.json has its interval."""
+
+
+@dataclass
+class PlainTable:
+    """A table of text, for any output.
+
+    Attributes:
+        title: stands above it.
+        columns: headings; the first column is set left, the others right.
+        rows: cells.
+        note: stands below it.
+    """
+
+    title: str
+    columns: list[str]
+    rows: list[list[str]]
+    note: str = ""
+
+    def rich(self) -> Table:
+        """For the terminal."""
+        table = Table(
+            title=escape(self.title),
+            title_justify="left",
+            title_style="bold",
+            box=box.SIMPLE_HEAD,
+            padding=(0, 1, 0, 0),
+        )
+        for index, name in enumerate(self.columns):
+            table.add_column(escape(name), justify="left" if index == 0 else "right", overflow="fold")
+        for row in self.rows:
+            table.add_row(*(escape(cell) for cell in row))
+        return table
+
+    def markdown(self) -> str:
+        """For a file."""
+
+        def line(cells: Sequence[str]) -> str:
+            return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+        rule = "|" + "---|" + "---:|" * (len(self.columns) - 1)
+        lines = [f"**{self.title}**", "", line(self.columns), rule, *(line(row) for row in self.rows)]
+        return "\n".join([*lines, "", self.note] if self.note else lines) + "\n"
+
+
+@dataclass
+class Report:
+    """Everything that is written and printed about a test.
+
+    Attributes:
+        scores: all rows.
+        summaries: of all systems, in the order of the table.
+        models: which of them were tested; the others frame them.
+        differences: between the models.
+    """
+
+    scores: Scores
+    summaries: list[SystemSummary]
+    models: list[str]
+    differences: list[Difference] = field(default_factory=list)
+
+
+def heading(metric: str) -> str:
+    """Short heading of a metric."""
+    return HEADINGS.get(metric, metric)
+
+
+def _digits(metric: str) -> int:
+    return 2 if metric.endswith("_db") or metric == "pesq_wb" else 3
+
+
+def _number(value: float, digits: int, sign: bool = False) -> str:
+    if math.isnan(value):
+        return NOTHING
+    return f"{value:{'+' if sign else ''}.{digits}f}".replace("-", "−")
+
+
+def _with_interval(interval: Interval | None, digits: int, sign: bool = False) -> str:
+    if interval is None or interval.n == 0:
+        return NOTHING
+    text = _number(interval.mean, digits, sign)
+    return (
+        text
+        if math.isnan(interval.low) or interval.n < FEWEST_SHOWN
+        else f"{text}±{_number(interval.half_width, digits)}"
+    )
+
+
+def _mean(group: Group, name: str, digits: int) -> str:
+    return _number(group.metrics[name].mean, digits) if name in group.metrics else NOTHING
+
+
+def _count(number: int | None) -> str:
+    if number is None:
+        return ""
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if number >= size:
+            return f"{number / size:.3g} {unit}"
+    return str(number)
+
+
+def primary_metric(metrics: Sequence[str]) -> str:
+    """The metric that grouped tables show: SI-SDR, or the first one."""
+    return PRIMARY if PRIMARY in metrics else metrics[0]
+
+
+def headline_table(report: Report) -> PlainTable:
+    """One line a system: means over the noisy items."""
+    metrics = report.scores.metrics
+    primary = primary_metric(metrics)
+    others = [metric for metric in metrics if metric != primary]
+    unit = " dB" if primary.endswith("_db") else ""
+    columns = ["system", "files", heading(primary) + unit, "gain"]
+    columns += [heading(metric) for metric in others] + ["reals"]
+    rows = []
+    for summary in report.summaries:
+        group = summary.headline
+        gain = group.metrics.get(improvement_name(primary))
+        digits = _digits(primary)
+        rows.append(
+            [
+                summary.system,
+                str(group.files),
+                _with_interval(group.metrics.get(primary), digits),
+                "" if summary.system == NOISY else _with_interval(gain, digits, sign=True),
+                *(_mean(group, metric, _digits(metric)) for metric in others),
+                _count(summary.facts.parameters_real) if summary.facts else "",
+            ]
+        )
+    total = report.scores.n_items
+    counted = report.summaries[0].headline.files if report.summaries else 0
+    title = f"Test over {counted} noisy items of {total}"
+    note = "±: 95 % interval over talkers and noises; gain: over the noisy input; reals: real parameters"
+    return PlainTable(title, columns, rows, note)
+
+
+def grouped_table(
+    report: Report, title: str, groups: Mapping[str, Mapping[str, Group]], first_column: str, *, gain: bool
+) -> PlainTable:
+    """One line a group, one column a system.
+
+    Args:
+        report: gives systems and metrics.
+        title: of the table.
+        groups: by system, then by name.
+        first_column: heading of the names.
+        gain: show improvements, beside the input's score; else scores, and for noise alone the attenuation.
+    """
+    primary = primary_metric(report.scores.metrics)
+    digits = 1 if primary.endswith("_db") else _digits(primary)
+    shown = [summary.system for summary in report.summaries if not (gain and summary.system == NOISY)]
+    fullest = max(groups.values(), key=len)
+    columns = [first_column, "files", *(["input"] if gain else []), *shown]
+    rows = []
+    for name, first in fullest.items():
+        cells = [name, str(first.files)]
+        if gain:
+            cells.append(_mean(first, f"input_{primary}", digits))
+        for system in shown:
+            group = groups[system].get(name)
+            if group is None:
+                cells.append(NOTHING)
+            elif gain:
+                cells.append(_with_interval(group.metrics.get(improvement_name(primary)), digits, sign=True))
+            elif ATTENUATION in group.metrics:
+                cells.append("att. " + _with_interval(group.metrics[ATTENUATION], digits))
+            else:
+                cells.append(_with_interval(group.metrics.get(primary), digits))
+        rows.append(cells)
+    return PlainTable(title, columns, rows)
+
+
+def difference_table(report: Report) -> PlainTable:
+    """Paired differences between models, one line a pair and metric."""
+    rows = []
+    for difference in report.differences:
+        digits = _digits(difference.metric)
+        interval = difference.interval
+        rows.append(
+            [
+                f"{difference.first} − {difference.second}",
+                heading(difference.metric),
+                _number(interval.mean, digits, sign=True),
+                f"[{_number(interval.low, digits, sign=True)}, {_number(interval.high, digits, sign=True)}]",
+                str(interval.n),
+                difference.verdict,
+            ]
+        )
+    columns = ["models", "metric", "difference", "95 % interval", "files", "verdict"]
+    return PlainTable("Paired differences over the same items", columns, rows)
+
+
+def tables(report: Report) -> list[PlainTable]:
+    """All tables of a report."""
+    primary = primary_metric(report.scores.metrics)
+    unit = " in dB" if primary.endswith("_db") else ""
+    found = [headline_table(report)]
+    if report.differences:
+        found.append(difference_table(report))
+    by_kind = {summary.system: summary.by_kind for summary in report.summaries}
+    by_class = {summary.system: summary.by_noise_class for summary in report.summaries}
+    by_snr = {summary.system: summary.by_input_snr_db for summary in report.summaries}
+    name = heading(primary)
+    for title, groups, column, gain in (
+        (f"{name}{unit} by kind (att.: attenuation of noise alone in dB)", by_kind, "kind", False),
+        (f"{name} gain{unit} by input SNR", by_snr, "SNR dB", True),
+        (f"{name} gain{unit} by noise class", by_class, "noise", True),
+    ):
+        # A system whose items all failed has no groups; the table follows the one that has most.
+        if any(groups.values()):
+            found.append(grouped_table(report, title, groups, column, gain=gain))
+    return found
+
+
+def notes(report: Report) -> list[str]:
+    """Lines below the tables: what the models cost, undefined scores, failures."""
+    lines = []
+    for summary in report.summaries:
+        if summary.system not in report.models:
+            continue
+        facts = summary.facts
+        words = []
+        if facts is not None and facts.parameters_real is not None:
+            words.append(f"{facts.parameters_real:,} real parameters")
+        if facts is not None and facts.macs_per_second is not None:
+            words.append(f"{facts.macs_per_second / 1e9:.3f} GMAC a second of audio")
+        if summary.real_time_factor is not None:
+            words.append(f"real-time factor {summary.real_time_factor:.3f}")
+        if words:
+            lines.append(f"{summary.system}: {', '.join(words)}")
+    for summary in report.summaries:
+        for metric, reasons in summary.undefined.items():
+            if all("needs the package" in reason for reason in reasons):
+                continue  # said once, at the start
+            worded = ", ".join(f"{reason} ({count})" for reason, count in reasons.items())
+            lines.append(
+                f"{summary.system}: {heading(metric)} undefined for {sum(reasons.values())}"
+                f" of {summary.headline.files} files, left out of the mean: {worded}"
+            )
+    return lines
+
+
+def failures(scores: Scores) -> list[str]:
+    """One line for each item that has no scores, or for each system that failed on it."""
+    by_item: dict[tuple[str, str], list[str]] = {}
+    for row in scores.failures:
+        by_item.setdefault((row.name, row.failure), []).append(row.system)
+    lines = []
+    for (name, failure), systems in by_item.items():
+        which = "" if len(systems) == len(scores.systems) else f" ({', '.join(systems)})"
+        lines.append(f"{name}{which}: {failure}")
+    return lines
