@@ -118,7 +118,7 @@ def attenuation_db(estimate: Tensor, mixture: Tensor) -> Tensor:
 
     Example:
         >>> attenuation_db(torch.tensor([0.1, -0.1]), torch.tensor([1.0, -1.0]))
-        tensor(20., dtype=torch.float64)
+        tensor(20.0000, dtype=torch.float64)
     """
     check_pair(estimate, mixture)
     estimate, mixture = _peak_normalised(estimate, mixture)
