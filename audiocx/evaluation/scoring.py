@@ -79,9 +79,8 @@ class Scores:
         systems: names, in the order given.
         metrics: names of the metrics, in the order given.
         n_items: items in the test set.
-        real_time_factors: median over items of the seconds taken for a second of audio, of systems that work
-        on
-            the mixture alone.
+        real_time_factors: median over items of the seconds taken for a second of audio, of systems that
+            work on the mixture alone.
         data_fingerprint: digest of the test set.
     """
 

@@ -135,7 +135,8 @@ def test_processes_give_what_one_gives(make_set: MakeSet) -> None:
     at_once = score(test_set, {"smooth": smooth}, stft=STFT(), metrics=metrics, n_processes=0)
     spawned = score(test_set, {"smooth": smooth}, stft=STFT(), metrics=metrics, n_processes=2)
     for one, other in zip(at_once.rows, spawned.rows, strict=True):
-        assert one.scores == pytest.approx(other.scores, nan_ok=True, abs=1e-9)
+        # Children work with one thread each, which adds in another order.
+        assert one.scores == pytest.approx(other.scores, nan_ok=True, abs=1e-5)
         assert one.reasons == other.reasons
 
 

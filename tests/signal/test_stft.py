@@ -82,7 +82,7 @@ def test_parseval(noise):
 
 
 def test_a_change_near_the_end_stays_small(noise):
-    """No window tail is divided by a vanishing sum: an error in the spectrum is as small at the end as elsewhere."""
+    """No window tail is divided by a vanishing sum: errors are as small at the end as elsewhere."""
     stft = STFT(window="hann", n_fft=512, hop_length=128)
     waveform = noise(16127, dtype=torch.float64)
     spectrum = stft(waveform)
