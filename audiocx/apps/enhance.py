@@ -72,6 +72,13 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--checkpoint", metavar="PATH", help="run folder, model folder or .ckpt of a trained model (required)"
     )
+    parser.add_argument(
+        "--trust",
+        action="append",
+        default=[],
+        metavar="PACKAGE",
+        help="a package besides audiocx whose classes the model may use; may be given again",
+    )
     parser.add_argument("--overwrite", action="store_true", help="do again what is there already")
     parser.add_argument(
         "--device",
@@ -234,7 +241,7 @@ def enhance(options: argparse.Namespace) -> int:
     from audiocx.models.checkpoint import load
 
     choose_device(options.device)
-    separator = load(options.checkpoint)
+    separator = load(options.checkpoint, trust=options.trust)
     enhancer = Enhancer(separator, device=options.device, block_seconds=options.block_seconds)
     try:
         output.mkdir(parents=True, exist_ok=True)

@@ -55,7 +55,8 @@ def evaluate(config: DictConfig) -> int:
         metrics=list(config.metrics), n_examples=int(config.n_examples), n_processes=config.threads
     )
     if checkpoints:
-        separators = dict(zip(model_names(checkpoints), map(load, checkpoints), strict=True))
+        loaded = [load(path, trust=list(config.trust)) for path in checkpoints]
+        separators = dict(zip(model_names(checkpoints), loaded, strict=True))
         first = next(iter(separators.values()))
         n_failed = report_test(
             separators,

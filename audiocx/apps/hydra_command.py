@@ -48,6 +48,10 @@ def run(name: str, config_name: str, target: str, arguments: Sequence[str]) -> i
         AudiocxError: the words or the config do not fit, or the function raised it.
     """
     _check_flags(arguments)
+    if os.getcwd() not in sys.path:
+        sys.path.append(
+            os.getcwd()
+        )  # a user's own package beside their yaml files, last so that it hides none
     codes: list[int] = []
     failures: list[BaseException] = []
 

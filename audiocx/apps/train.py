@@ -21,13 +21,14 @@ from rich.console import Console
 from audiocx.data.module import SpectralDataModule
 from audiocx.errors import CheckpointError, ConfigError, DataError, describe
 from audiocx.evaluation.session import report_test
+from audiocx.models.build import packages
 from audiocx.models.checkpoint import load
 from audiocx.models.counting import count_macs_per_second, count_parameters
 from audiocx.models.separator import Separator
 from audiocx.training.callbacks import StopOnInterrupt, StopWhenNotFinite, TensorBoardExamples, TimeShares
 from audiocx.training.progress import StepProgress
 from audiocx.training.run_folder import RunFolder
-from audiocx.training.task import MONITOR
+from audiocx.training.task import MONITOR, MaskingTask
 
 log = logging.getLogger("audiocx")
 console = Console()
@@ -51,9 +52,10 @@ def train(config: DictConfig) -> int:
     name = str(HydraConfig.get().runtime.choices.get("model", "model"))
     folder = RunFolder(HydraConfig.get().runtime.output_dir)
     # All that can be wrong with the words is found before anything is rendered, read or written.
-    resume = _resumed_checkpoint(config.checkpoint)
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     separator = make_separator(config)
+    trust = packages(separator.config["model"])  # what this very config has built may be built again
+    resume = _resumed_checkpoint(config.checkpoint, trust)
     task = make_task(config, separator)
     run = Run(config, folder)
     data = instantiate(config.data, stft=separator.stft, seed=config.seed, _convert_="all")
@@ -65,7 +67,7 @@ def train(config: DictConfig) -> int:
         data.setup("fit")
         _describe_run(config, folder, name, separator, data)
         run.fit(task, data, resume)
-        failed = _test(config, folder, name, data) if config.test else 0
+        failed = _test(config, folder, name, data, trust) if config.test else 0
         _say(f"all in {time.monotonic() - started:.0f} s; run folder: {folder.path}")
     except DataError:
         handler.close()
@@ -147,7 +149,7 @@ class Run:
             callbacks.append(TensorBoardExamples(config.logger.tensorboard_items))
         self.trainer = make_trainer(config, folder, callbacks)
 
-    def fit(self, task: lightning.LightningModule, data: SpectralDataModule, resume: Path | None) -> None:
+    def fit(self, task: MaskingTask, data: SpectralDataModule, resume: Path | None) -> None:
         """Train, and leave both checkpoints and the portable model.
 
         Args:
@@ -166,15 +168,16 @@ class Run:
         self.trainer.save_checkpoint(self.folder.last)
         if not self.folder.best.is_file():
             self.trainer.save_checkpoint(self.folder.best)
-        load(self.folder.best).save(self.folder.model)
+        trust = packages(task.separator.config["model"])
+        load(self.folder.best, trust=trust).save(self.folder.model)
         if self.interrupt.interrupted:
             _say(f"stopped at step {self.trainer.global_step}; go on with checkpoint={self.folder.path}")
             raise KeyboardInterrupt
 
 
-def make_task(config: DictConfig, separator: Separator) -> lightning.LightningModule:
+def make_task(config: DictConfig, separator: Separator) -> MaskingTask:
     """Make the Lightning module of a config around a separator."""
-    task: lightning.LightningModule = instantiate(
+    task: MaskingTask = instantiate(
         {"_target_": config.task["_target_"]},
         separator=separator,
         loss=instantiate(config.loss, _convert_="all"),
@@ -219,8 +222,10 @@ def make_trainer(config: DictConfig, folder: RunFolder, callbacks: Sequence[Call
         ) from error
 
 
-def _test(config: DictConfig, folder: RunFolder, name: str, data: SpectralDataModule) -> int:
-    separators: Mapping[str, Separator] = {name: load(folder.best)}
+def _test(
+    config: DictConfig, folder: RunFolder, name: str, data: SpectralDataModule, trust: Sequence[str]
+) -> int:
+    separators: Mapping[str, Separator] = {name: load(folder.best, trust=trust)}
     return report_test(
         separators,
         data.test_set(),
@@ -230,14 +235,14 @@ def _test(config: DictConfig, folder: RunFolder, name: str, data: SpectralDataMo
     )
 
 
-def _resumed_checkpoint(path: str | None) -> Path | None:
+def _resumed_checkpoint(path: str | None, trust: Sequence[str]) -> Path | None:
     if path is None:
         return None
     place = Path(path)
     candidates = [place / "checkpoints" / "last.ckpt", place / "last.ckpt"] if place.is_dir() else [place]
     for candidate in candidates:
         if candidate.is_file():
-            load(candidate)  # says in one line when it is no checkpoint
+            load(candidate, trust=trust)  # says in one line when it is no checkpoint
             return candidate
     raise CheckpointError(
         describe(f"checkpoint={path}: nothing to go on from", expected="a run folder or a .ckpt of training")

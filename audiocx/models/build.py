@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from audiocx.errors import ConfigError, describe, nearest
@@ -46,6 +46,24 @@ def build(config: Any, **arguments: Any) -> Any:
     return config
 
 
+def import_paths(config: Any) -> Iterator[str]:
+    """Find everything in a plain config that could be imported, at any depth."""
+    if isinstance(config, str):
+        if _IMPORT_PATH.fullmatch(config):
+            yield config
+    elif isinstance(config, Mapping):
+        for value in config.values():
+            yield from import_paths(value)
+    elif isinstance(config, Sequence):
+        for value in config:
+            yield from import_paths(value)
+
+
+def packages(config: Any) -> list[str]:
+    """Names of the packages whose classes a config uses: what `trust` must list to load it again."""
+    return sorted({path.partition(".")[0] for path in import_paths(config)})
+
+
 def check_trusted(config: Any, trust: Sequence[str]) -> None:
     """Refuse a config that names anything outside the trusted packages.
 
@@ -56,22 +74,16 @@ def check_trusted(config: Any, trust: Sequence[str]) -> None:
     Raises:
         ConfigError: an import path leads elsewhere.
     """
-    if isinstance(config, Mapping):
-        for value in config.values():
-            check_trusted(value, trust)
-    elif isinstance(config, str):
-        package = config.partition(".")[0]
-        if _IMPORT_PATH.fullmatch(config) and package not in trust:
+    for path in import_paths(config):
+        package = path.partition(".")[0]
+        if package not in trust:
             raise ConfigError(
                 describe(
-                    f"the model's config names `{config}`",
+                    f"the model's config names `{path}`",
                     expected=f"classes of {', '.join(trust)} only",
-                    do=f'if you trust that package: audiocx.load(path, trust=["{package}"])',
+                    do=f"if you trust the package `{package}`, say so: trust=[{package}], or --trust {package}",
                 )
             )
-    elif isinstance(config, Sequence):
-        for value in config:
-            check_trusted(value, trust)
 
 
 def _check_keys(target: Any, path: str, keys: Mapping[str, Any]) -> None:

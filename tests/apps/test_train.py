@@ -134,6 +134,49 @@ def test_twins_run_the_same_way(train, model):
     assert (folder / "test" / "table.md").is_file() is scored
 
 
+def test_a_package_of_ones_own(train, tmp_path, capsys, noise):
+    """One file and one yaml beside it train; the model loads again where its package is trusted."""
+    (tmp_path / "mynets").mkdir()
+    (tmp_path / "mynets" / "__init__.py").write_text("")
+    (tmp_path / "mynets" / "tiny.py").write_text(
+        "from torch import nn\n"
+        "class Tiny(nn.Module):\n"
+        "    def __init__(self, arithmetic, in_planes, out_planes, *, width, n_frequencies):\n"
+        "        super().__init__()\n"
+        "        planes = arithmetic.planes(width)\n"
+        "        self.first = arithmetic.convolution(in_planes, planes, (3, 3), (1, 1), (1, 1), bias=True)\n"
+        "        self.last = arithmetic.convolution(planes, out_planes, (3, 3), (1, 1), (1, 1), bias=True)\n"
+        "    def forward(self, planes):\n"
+        "        return self.last(self.first(planes).relu())\n"
+    )
+    (tmp_path / "myconf" / "model").mkdir(parents=True)
+    (tmp_path / "myconf" / "model" / "tiny.yaml").write_text(
+        "_target_: audiocx.models.model.MaskingModel\n"
+        "network: {_target_: mynets.tiny.Tiny, _partial_: true, width: 2}\n"
+    )
+    words = [word for word in TINY if not word.startswith("model.")]
+    code = main(
+        [
+            "train",
+            "--config-dir",
+            str(tmp_path / "myconf"),
+            "model=tiny",
+            *words,
+            "hydra.run.dir=own",
+            "trainer.max_steps=1",
+            "test=false",
+            f"data.cache_dir={tmp_path}",
+        ]
+    )
+    assert code == 0, capsys.readouterr().err
+    with pytest.raises(audiocx.AudiocxError, match="--trust mynets"):
+        audiocx.load(tmp_path / "own")
+    assert audiocx.load(tmp_path / "own", trust=["mynets"])(noise(1, 1, 500)).shape == (1, 1, 1, 500)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "mynets"]:
+        del sys.modules[name]
+    sys.path.remove(str(tmp_path))
+
+
 @pytest.mark.parametrize("loss", ["si_sdr", "compressed_spectral", "weighted"])
 def test_every_loss_runs(train, loss):
     code, folder = train(f"loss={loss}", "trainer.max_steps=1", "test=false")
