@@ -263,6 +263,22 @@ def test_portable_folder(config, noise, tmp_path):
     assert again.config == system.config
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@every_model
+def test_cuda_gives_what_the_processor_gives(config, noise):
+    system = separator(config).eval()
+    waveform = noise(2, 1, 6000)
+    with torch.no_grad():
+        here = system(waveform)
+        there = system.to("cuda")(waveform.to("cuda"))
+    torch.testing.assert_close(there.cpu(), here, rtol=1e-3, atol=1e-3)
+    with torch.autocast("cuda", dtype=torch.bfloat16):
+        estimate = system.train()(waveform.to("cuda"))
+    estimate.square().mean().backward()
+    assert all(torch.isfinite(parameter.grad).all() for parameter in system.parameters())
+
+
 def test_full_sizes():
     """Parameters and multiply-adds of the four U-Nets, as their yaml files stand."""
     systems = {name: separator(ALL[name], narrow=False) for name in ALL if "-" not in name}
