@@ -259,15 +259,30 @@ def notes(report: Report) -> list[str]:
             words.append(f"real-time factor {summary.real_time_factor:.3f}")
         if words:
             lines.append(f"{summary.system}: {', '.join(words)}")
+    return lines + undefined_scores(report)
+
+
+def undefined_scores(report: Report) -> list[str]:
+    """Lines on scores left out of the means: one for each reason, not for each system and metric."""
+    by_text: dict[str, dict[str, list[str]]] = {}
     for summary in report.summaries:
         for metric, reasons in summary.undefined.items():
             if all("needs the package" in reason for reason in reasons):
                 continue  # said once, at the start
             worded = ", ".join(f"{reason} ({count})" for reason, count in reasons.items())
-            lines.append(
-                f"{summary.system}: {heading(metric)} undefined for {sum(reasons.values())}"
-                f" of {summary.headline.files} files, left out of the mean: {worded}"
+            text = (
+                f"undefined for {sum(reasons.values())} of {summary.headline.files} files,"
+                f" left out of the mean: {worded}"
             )
+            by_text.setdefault(text, {}).setdefault(summary.system, []).append(heading(metric))
+    lines = []
+    for text, by_system in by_text.items():
+        by_metrics: dict[str, list[str]] = {}
+        for system, metrics in by_system.items():
+            by_metrics.setdefault(", ".join(metrics), []).append(system)
+        for names, systems in by_metrics.items():
+            whose = "" if len(systems) == len(report.summaries) else f"{', '.join(systems)}: "
+            lines.append(f"{whose}{names} {text}")
     return lines
 
 
