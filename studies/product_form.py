@@ -24,11 +24,15 @@ CONF = Path(__file__).resolve().parents[1] / "conf"
 def shapes(separator: Separator) -> list[tuple[torch.nn.Module, torch.Size]]:
     """Every complex convolution of a model with the shape of its input, found by running it."""
     found: list[tuple[torch.nn.Module, torch.Size]] = []
-    for module in separator.model.modules():
-        if isinstance(module, ComplexConv2d | ComplexConvTranspose2d):
-            module.register_forward_hook(lambda m, inputs, output: found.append((m, inputs[0].shape)))
+    hooks = [
+        module.register_forward_hook(lambda m, inputs, output: found.append((m, inputs[0].shape)))
+        for module in separator.model.modules()
+        if isinstance(module, ComplexConv2d | ComplexConvTranspose2d)
+    ]
     with torch.no_grad():
         separator(torch.randn(8, 1, 2 * separator.sample_rate))
+    for hook in hooks:
+        hook.remove()
     return found
 
 

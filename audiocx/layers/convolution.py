@@ -23,17 +23,16 @@ from audiocx.layers.planar import PlanarLayer, planes
 FORMS = ("block", "gauss")
 
 
-def product_form(
-    in_features: int, out_features: int, kernel_size: Sequence[int], device: torch.device
-) -> str:
+def product_form(in_features: int, out_features: int, device: torch.device) -> str:
     """Choose the form of a complex product by size and device; the one place where it is chosen.
 
-    Measured on two cores with AVX-512 in channels-last (forward and backward, 8 x 2 s, kernel 5 x 3): block took
-    0.5 to 0.8 times as long as Gauss up to 64 complex features, because the three convolutions need copies of
-    both planes and of their sum. On CUDA the launches of three kernels weigh more still at these sizes.
+    `python studies/product_form.py` measures it: on one processor core with AVX-512, in channels-last, a training
+    step of Gauss' form took 0.77 to 0.95 of the block form's time where both sides have at least 12 features and
+    there are more than 500 pairs of them, and 1.1 to 2.8 times as long below that. Elsewhere (CUDA, where three
+    small kernels cost more launches than they save; `meta`, where multiply-adds are counted) it is the block.
     """
-    del in_features, out_features, kernel_size, device
-    return "block"
+    large = min(in_features, out_features) >= 12 and in_features * out_features > 500
+    return "gauss" if large and device.type == "cpu" else "block"
 
 
 def block_kernel(weight_real: Tensor, weight_imag: Tensor, *, transposed: bool = False) -> Tensor:
@@ -144,7 +143,7 @@ class ComplexConv2d(PlanarLayer):
 
     def transform(self, planar: Tensor) -> Tensor:
         """Convolve a planar tensor."""
-        form = self.form or product_form(self.in_features, self.out_features, self.kernel_size, planar.device)
+        form = self.form or product_form(self.in_features, self.out_features, planar.device)
         if form == "block":
             kernel = block_kernel(self.weight_real, self.weight_imag)
             return functional.conv2d(planar, kernel, self.bias, self.stride, self.padding)
@@ -207,7 +206,7 @@ class ComplexConvTranspose2d(PlanarLayer):
     def transform(self, planar: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
         """Convolve a planar tensor, to the size (frequency, frame) where the stride leaves a choice."""
         extra = output_padding(planar.shape[2:], output_size, self.kernel_size, self.stride, self.padding)
-        form = self.form or product_form(self.in_features, self.out_features, self.kernel_size, planar.device)
+        form = self.form or product_form(self.in_features, self.out_features, planar.device)
         if form == "block":
             kernel = block_kernel(self.weight_real, self.weight_imag, transposed=True)
             return functional.conv_transpose2d(planar, kernel, self.bias, self.stride, self.padding, extra)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
+import yaml
+from hydra.utils import instantiate
 
 from audiocx.errors import ConfigError, ShapeError
 from audiocx.losses.sdr import NegativeSISDR, NegativeSNR
@@ -13,6 +16,7 @@ from audiocx.losses.spectral import CompressedSpectral
 from audiocx.losses.weighted import WeightedSum
 from audiocx.signal.stft import STFT
 
+CONF = Path(__file__).resolve().parents[2] / "conf"
 TARGET = torch.tensor([1, 2, -1, 0.5], dtype=torch.float64).view(1, 1, 1, 4)
 ESTIMATE = torch.tensor([0.9, 2.2, -0.8, 0.4], dtype=torch.float64).view(1, 1, 1, 4)
 MIXTURE = torch.tensor([1.5, 1, -0.5, 1], dtype=torch.float64).view(1, 1, 4)
@@ -53,6 +57,19 @@ def test_snr_keeps_the_level_and_si_sdr_does_not(noise):
     assert float(NegativeSNR()(0.5 * estimate, target)) > float(NegativeSNR()(estimate, target)) + 5
     scaled, plain = NegativeSISDR()(0.5 * estimate, target), NegativeSISDR()(estimate, target)
     assert float(scaled) == pytest.approx(float(plain), abs=1e-3)
+
+
+def test_the_default_loss_keeps_the_level(noise):
+    """Halving or doubling a good estimate costs, and the best gain is one."""
+    config = yaml.safe_load((CONF / "loss" / "level_si_sdr.yaml").read_text())
+    assert "loss: level_si_sdr" in (CONF / "train.yaml").read_text()
+    loss = instantiate(config, _convert_="all")
+    target = noise(2, 1, 1, 4000)
+    estimate = target + 0.1 * noise(2, 1, 1, 4000)
+    values = {gain: float(loss(gain * estimate, target)) for gain in (0.5, 0.9, 1.0, 1.1, 2.0)}
+    assert min(values, key=lambda gain: values[gain]) == 1.0
+    assert values[0.5] > values[1.0] + 1
+    assert values[2.0] > values[1.0] + 1
 
 
 def test_compressed_spectral_follows_its_formula(noise):
