@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch.utils.data import Dataset
@@ -12,6 +14,7 @@ from audiocx.data.corpus import Corpus
 from audiocx.data.mixing import Waveform, mix, set_level
 from audiocx.data.randomness import Stream, generator
 from audiocx.data.test_set import TestSet
+from audiocx.errors import ConfigError, describe, nearest
 
 ACTIVE_SHARE = 0.4
 """Least share of active speech frames in a drawn piece: never a silent talker."""
@@ -28,9 +31,20 @@ class MixtureMaker:
         part: `train`, `valid` or `test`.
         n_samples: length of every example.
         level_dbfs: range of the mixture's level in dB of full scale.
+        families: noise families to draw from; None takes all that the part has.
+
+    Raises:
+        ConfigError: a family is not in this part of the corpus.
     """
 
-    def __init__(self, corpus: Corpus, part: str, n_samples: int, level_dbfs: tuple[float, float]) -> None:
+    def __init__(
+        self,
+        corpus: Corpus,
+        part: str,
+        n_samples: int,
+        level_dbfs: tuple[float, float],
+        families: Sequence[str] | None = None,
+    ) -> None:
         self.corpus = corpus
         self.part = part
         self.n_samples = n_samples
@@ -38,6 +52,16 @@ class MixtureMaker:
         self.families: dict[str, list[int]] = {}
         for number, recording in enumerate(corpus.noises(part)):
             self.families.setdefault(recording["family"], []).append(number)
+        if families is not None:
+            for family in families:
+                if family not in self.families:
+                    raise ConfigError(
+                        describe(
+                            f"data.noise_families: no family `{family}` in the {part} part",
+                            do=nearest(family, self.families),
+                        )
+                    )
+            self.families = {family: self.families[family] for family in families}
 
     def speech(self, random: np.random.Generator, voice: int) -> Waveform:
         """Draw a piece of a voice in which somebody speaks (sample,)."""
@@ -163,8 +187,9 @@ def plan_items(
     """
     random = generator(FIXED_SEED, 0, Stream.TEST_PLAN if stream == Stream.TEST else Stream.VALID)
     n_voices = len(maker.corpus.voices(maker.part))
-    seen = sorted({facts["family"] for facts in maker.corpus.noises(maker.part) if facts["seen"]})
-    unseen = sorted(set(maker.families) - set(seen))
+    heard = {facts["family"] for facts in maker.corpus.noises(maker.part) if facts["seen"]}
+    seen = sorted(heard & set(maker.families))
+    unseen = sorted(set(maker.families) - heard)
     halves = [seen, unseen] if unseen else [seen, seen]
     # Every family equally often within its half, in an order that knows nothing of voices and ratios.
     orders = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch.utils.data import Dataset
@@ -32,6 +33,8 @@ class SyntheticDataModule(SpectralDataModule):
         segment_seconds: length of a training example.
         snr_db: range of the training ratio in dB, drawn uniformly.
         level_dbfs: range of the mixture's level in dB of full scale, drawn uniformly.
+        noise_families: noise families of all three parts; null trains on all that are for training and tests on
+            these and on those kept for the test.
         num_workers: background processes that mix.
         start_method: how they start.
         cache_dir: where the corpus is kept; null is the user's cache folder.
@@ -51,6 +54,7 @@ class SyntheticDataModule(SpectralDataModule):
         segment_seconds: float = 2.0,
         snr_db: tuple[float, float] = (-5.0, 10.0),
         level_dbfs: tuple[float, float] = (-35.0, -15.0),
+        noise_families: Sequence[str] | None = None,
         num_workers: int = 1,
         start_method: str | None = None,
         cache_dir: str | None = None,
@@ -61,6 +65,7 @@ class SyntheticDataModule(SpectralDataModule):
         self.settings = CorpusSettings() if corpus is None else corpus
         self.snr_db = as_range("snr_db", snr_db)
         self.level_dbfs = as_range("level_dbfs", level_dbfs)
+        self.noise_families = None if noise_families is None else list(noise_families)
         self.cache_dir = cache_dir
         self._corpus: Corpus | None = None
 
@@ -76,7 +81,8 @@ class SyntheticDataModule(SpectralDataModule):
         render_corpus(self.settings, self.sample_rate, self.cache_dir)
 
     def _maker(self, part: str, seconds: float) -> MixtureMaker:
-        return MixtureMaker(self.corpus, part, max(1, round(seconds * self.sample_rate)), self.level_dbfs)
+        n_samples = max(1, round(seconds * self.sample_rate))
+        return MixtureMaker(self.corpus, part, n_samples, self.level_dbfs, self.noise_families)
 
     def make_train(self) -> Dataset[Example]:
         """Return the endless training examples."""
@@ -100,7 +106,7 @@ class SyntheticDataModule(SpectralDataModule):
 
     def fingerprint(self) -> str:
         """Return a hash of the corpus's bytes and of how it is mixed; the seed is not part of it."""
-        return hash_of([self._content(), self.segment_seconds, self.snr_db])
+        return hash_of([self._content(), self.segment_seconds, self.snr_db, self.noise_families])
 
     def describe(self) -> dict[str, Any]:
         """Return the corpus's sizes."""

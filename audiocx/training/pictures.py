@@ -27,7 +27,7 @@ FADE_DB = 10.0
 """Width of the fading."""
 BACKGROUND = "#14101f"
 # Fixed, because an automatic layout would draw everything twice.
-PLACES = {"left": 0.05, "right": 0.915, "top": 0.89, "bottom": 0.08, "wspace": 0.05, "hspace": 0.16}
+PLACES = {"left": 0.05, "right": 0.915, "top": 0.89, "bottom": 0.08, "wspace": 0.08, "hspace": 0.16}
 
 # Muted where phases agree, orange and pink a quarter turn off on either side, bright where they are opposed.
 PHASE_COLOURS = LinearSegmentedColormap.from_list(

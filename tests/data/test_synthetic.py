@@ -251,3 +251,15 @@ def test_a_ready_test_set_is_checked_before_training(
         synthetic(test=str(tmp_path / "nowhere")).setup("fit")
     with pytest.raises(DataError, match=r"number of sources.*expected 1, got 2"):
         synthetic(test=str(pairs("ready", count=1, speakers=2))).setup("fit")
+
+
+def test_only_the_noise_families_asked_for(synthetic: Callable[..., SyntheticDataModule]) -> None:
+    data = synthetic(noise_families=["hum", "rain"])
+    train, items = data.make_train(), data.test_set()
+    drawn = {train[index].tags["noise_class"] for index in range(30)}
+    planned = {items[index].tags.get("noise_class") for index in range(len(items))}
+    assert drawn == {"hum", "rain"}
+    assert planned - {None} == {"hum", "rain"}
+    assert data.fingerprint() != synthetic().fingerprint()
+    with pytest.raises(ConfigError, match="did you mean `hum`"):
+        synthetic(noise_families=["humm"]).make_train()
