@@ -177,8 +177,7 @@ class Run:
 
 def make_task(config: DictConfig, separator: Separator) -> MaskingTask:
     """Make the Lightning module of a config around a separator."""
-    task: MaskingTask = instantiate(
-        {"_target_": config.task["_target_"]},
+    task: MaskingTask = instantiate(config.task.module)(
         separator=separator,
         loss=instantiate(config.loss, _convert_="all"),
         optimizer=instantiate(config.optimizer, _convert_="all"),
