@@ -87,7 +87,10 @@ def test_only_apps_imports_inside_functions():
             if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
                 continue
             for node in ast.walk(function):
-                if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("audiocx"):
+                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                if isinstance(node, ast.ImportFrom):
+                    names = [node.module or ""]
+                if any(name.partition(".")[0] == "audiocx" for name in names):
                     pytest.fail(f"{path.relative_to(ROOT)}:{node.lineno} imports audiocx inside a function")
 
 

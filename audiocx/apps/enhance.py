@@ -35,7 +35,7 @@ and what is there already is skipped, so an interrupted call goes on where it st
 
 EXAMPLES = """examples:
   audiocx enhance talk.wav --checkpoint outputs/train/complex_unet/RUN
-  audiocx enhance recordings/ more/*.flac -o clean --checkpoint RUN --device cuda
+  audiocx enhance recordings/ "more/*.flac" -o clean --checkpoint RUN --device cuda
 """
 
 

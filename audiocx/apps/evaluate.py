@@ -12,6 +12,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from rich.console import Console
 
+from audiocx.apps.settings import at_least, fitting
 from audiocx.data.test_set import TestSet
 from audiocx.errors import ConfigError, describe
 from audiocx.evaluation.session import TestOptions, report_systems, report_test
@@ -21,7 +22,7 @@ from audiocx.models.checkpoint import load
 from audiocx.signal.stft import STFT
 from audiocx.training.run_folder import RunFolder
 
-RUN_NAME = re.compile(r"\d{4}-\d{2}-\d{2}_\d{2}-\d{2}-\d{2}")
+RUN_NAME = re.compile(r"\d{4}-\d{2}-\d{2}_\d{2}-\d{2}-\d{2}(_\d+)?")
 """How training names a run folder: below the model's name, by date and time."""
 
 
@@ -47,12 +48,14 @@ def evaluate(config: DictConfig) -> int:
             )
         )
     if config.threads is not None:
-        torch.set_num_threads(int(config.threads))
+        torch.set_num_threads(at_least(1, "threads", config.threads))
     device = choose_device(str(config.device))
     console = Console()
     folder = Path(HydraConfig.get().runtime.output_dir)
     options = TestOptions(
-        metrics=list(config.metrics), n_examples=int(config.n_examples), n_processes=config.threads
+        metrics=list(config.metrics),
+        n_examples=at_least(0, "n_examples", config.n_examples),
+        n_processes=config.threads,
     )
     if checkpoints:
         loaded = [load(path, trust=list(config.trust)) for path in checkpoints]
@@ -92,7 +95,8 @@ def _plain(config: DictConfig) -> dict[str, Any]:
 
 
 def _test_set(config: DictConfig, stft: STFT) -> TestSet:
-    data = instantiate(config.data, stft=stft, seed=config.seed, _convert_="all")
+    with fitting("data"):
+        data = instantiate(config.data, stft=stft, seed=config.seed, _convert_="all")
     test_set: TestSet = data.test_set()
     return test_set
 

@@ -18,11 +18,12 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import audiocx
-from audiocx.errors import AudiocxError, ConfigError, describe, nearest
+from audiocx.errors import AudiocxError, ConfigError, OutputError, describe, nearest
 
 
 def configuration_folder() -> Path:
@@ -48,6 +49,9 @@ def run(name: str, config_name: str, target: str, arguments: Sequence[str]) -> i
         AudiocxError: the words or the config do not fit, or the function raised it.
     """
     _check_flags(arguments)
+    multirun = any(word in ("-m", "--multirun") for word in arguments)
+    # Hydra wants its flags before the settings.
+    arguments = sorted(arguments, key=lambda word: word not in ("-m", "--multirun"))
     if os.getcwd() not in sys.path:
         sys.path.append(
             os.getcwd()
@@ -60,10 +64,13 @@ def run(name: str, config_name: str, target: str, arguments: Sequence[str]) -> i
         module, _, function = target.partition(":")
         try:
             codes.append(getattr(importlib.import_module(module), function)(config))
-        except BaseException as error:
+        except Exception as error:
             # Kept from Hydra, which would print lines of its own.
             failures.append(error)
             _remove_if_empty(Path(HydraConfig.get().runtime.output_dir))
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                words = " ".join(HydraConfig.get().overrides.task)
+                print(f"audiocx {name} {words}: {error}", file=sys.stderr)
 
     previous_argv, previous_full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     sys.argv = [f"audiocx {name}", *arguments]
@@ -71,7 +78,7 @@ def run(name: str, config_name: str, target: str, arguments: Sequence[str]) -> i
     folder = str(configuration_folder())
     try:
         hydra.main(version_base="1.3", config_path=folder, config_name=config_name)(call)()
-        if failures:
+        if failures and not multirun:
             raise failures[0]
     except AudiocxError:
         raise
@@ -80,12 +87,26 @@ def run(name: str, config_name: str, target: str, arguments: Sequence[str]) -> i
         if cause is not None:
             raise cause from error
         raise ConfigError(_word(error, config_name, arguments)) from error
+    except (TypeError, ValueError) as error:
+        if failures:
+            raise
+        raise ConfigError(describe("the words do not compose", got=error, do="see --help")) from error
+    except OSError as error:
+        if failures:
+            raise
+        raise OutputError(
+            describe(
+                f"run folder {error.filename}: cannot be made", got=error.strerror, do="set hydra.run.dir=..."
+            )
+        ) from error
     finally:
         sys.argv = previous_argv
         if previous_full_error is None:
             os.environ.pop("HYDRA_FULL_ERROR", None)
         else:
             os.environ["HYDRA_FULL_ERROR"] = previous_full_error
+    if failures:  # of several jobs: each has had its line
+        return 1 if codes else 2
     return max(codes, default=0)
 
 
@@ -113,11 +134,11 @@ def _cause(error: BaseException) -> AudiocxError | None:
 def _word(error: Exception, config_name: str, arguments: Sequence[str]) -> str:
     """Word an error of Hydra's in one line, with the nearest name where one was mistyped."""
     text = str(error)
-    option = re.search(r"Could not find '([^']*)'.*?Available options in '[^']*':\s*(.*)", text, re.DOTALL)
-    if option:
+    option = re.search(r"Could not find '([^']*)'", text)
+    listed = re.search(r"Available options in '[^']*':\n((?:[ \t]+\S+\n?)*)", text)
+    if option and listed:
         group, _, word = option.group(1).rpartition("/")
-        choices = option.group(2).split()
-        return describe(f"{group}={word}: no such option", do=nearest(word, choices))
+        return describe(f"{group}={word}: no such option", do=nearest(word, listed.group(1).split()))
     key = re.search(r"Could not override '([^']*)'", text)
     if key:
         return describe(f"no setting `{key.group(1)}`", do=_nearest_key(key.group(1), config_name, arguments))
@@ -146,6 +167,8 @@ def _nearest_key(wrong: str, config_name: str, arguments: Sequence[str]) -> str:
     last = wrong.rpartition(".")[2]
     same_name = [key for key in known if key.rpartition(".")[2] == last]
     close = difflib.get_close_matches(wrong, candidates, n=1, cutoff=0.6)
+    if wrong in candidates:
+        return "it takes one of the options that --help lists"
     if same_name:
         return f"did you mean `{same_name[0]}`?"
     return f"did you mean `{close[0]}`?" if close else "see --help, or --cfg job for all settings"
@@ -163,8 +186,14 @@ def _keys(container: Any, prefix: str = "") -> list[str]:
 
 
 def _remove_if_empty(folder: Path) -> None:
-    """Leave no empty run folder, nor its empty parents, behind a command that did not start."""
-    for place in (folder, *folder.parents[:3]):
+    """Leave no empty run folder, nor empty folders around it, behind a command that did not start.
+
+    Only below the working directory, and never that itself.
+    """
+    here = Path.cwd()
+    for place in (folder.resolve(), *folder.resolve().parents):
+        if here not in place.parents:
+            return
         try:
             place.rmdir()
         except OSError:

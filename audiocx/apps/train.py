@@ -18,14 +18,21 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
+from audiocx.apps.settings import at_least, fitting
 from audiocx.data.module import SpectralDataModule
-from audiocx.errors import CheckpointError, ConfigError, DataError, describe
+from audiocx.errors import AudiocxError, CheckpointError, ConfigError, describe
 from audiocx.evaluation.session import report_test
 from audiocx.models.build import packages
 from audiocx.models.checkpoint import load
 from audiocx.models.counting import count_macs_per_second, count_parameters
 from audiocx.models.separator import Separator
-from audiocx.training.callbacks import StopOnInterrupt, StopWhenNotFinite, TensorBoardExamples, TimeShares
+from audiocx.training.callbacks import (
+    StopOnInterrupt,
+    StopWhenNotFinite,
+    TensorBoardExamples,
+    TimeShares,
+    ValidateLastStep,
+)
 from audiocx.training.progress import StepProgress
 from audiocx.training.run_folder import RunFolder
 from audiocx.training.task import MONITOR, MaskingTask
@@ -51,16 +58,19 @@ def train(config: DictConfig) -> int:
     _quiet_libraries()
     name = str(HydraConfig.get().runtime.choices.get("model", "model"))
     folder = RunFolder(HydraConfig.get().runtime.output_dir)
-    # All that can be wrong with the words is found before anything is rendered, read or written.
-    lightning.seed_everything(config.seed, workers=True, verbose=False)
+    # What can be wrong with the words is found before anything is rendered, read or written.
+    with fitting("seed"):
+        lightning.seed_everything(config.seed, workers=True, verbose=False)
+    at_least(0, "n_examples", config.n_examples)
     separator = make_separator(config)
     trust = packages(separator.config["model"])  # what this very config has built may be built again
-    resume = _resumed_checkpoint(config.checkpoint, trust)
     task = make_task(config, separator)
     run = Run(config, folder)
-    data = instantiate(config.data, stft=separator.stft, seed=config.seed, _convert_="all")
+    resume = resumed_checkpoint(config.checkpoint, task, run.trainer.max_steps, trust)
+    with fitting("data"):
+        data = instantiate(config.data, stft=separator.stft, seed=config.seed, _convert_="all")
     _check_sources(separator, data)
-    folder.make()
+    folder.make(going_on=resume)
     handler = folder.log_to_file()
     try:
         data.prepare_data()
@@ -69,9 +79,10 @@ def train(config: DictConfig) -> int:
         run.fit(task, data, resume)
         failed = _test(config, folder, name, data, trust) if config.test else 0
         _say(f"all in {time.monotonic() - started:.0f} s; run folder: {folder.path}")
-    except DataError:
+    except AudiocxError as error:
         handler.close()
-        folder.remove_unstarted()
+        if error.exit_code == 2:
+            folder.remove_unstarted()
         raise
     finally:
         logging.getLogger("audiocx").removeHandler(handler)
@@ -86,14 +97,15 @@ def make_separator(config: DictConfig) -> Separator:
         ConfigError: model or STFT does not fit.
     """
     plain: Any = OmegaConf.to_container(config, resolve=True)
-    return Separator.from_config(
-        {
-            "task": plain["task"]["name"],
-            "n_sources": plain["task"]["n_sources"],
-            "stft": plain["stft"],
-            "model": plain["model"],
-        }
-    )
+    with fitting("model or stft"):
+        return Separator.from_config(
+            {
+                "task": plain["task"]["name"],
+                "n_sources": plain["task"]["n_sources"],
+                "stft": plain["stft"],
+                "model": plain["model"],
+            }
+        )
 
 
 def _check_sources(separator: Separator, data: SpectralDataModule) -> None:
@@ -135,7 +147,7 @@ class Run:
     def __init__(self, config: DictConfig, folder: RunFolder) -> None:
         self.folder = folder
         self.shares, self.interrupt = TimeShares(), StopOnInterrupt()
-        best = ModelCheckpoint(
+        best = ModelCheckpoint(  # a score that is NaN counts as the lowest
             folder.checkpoints,
             filename="best",
             monitor=MONITOR,
@@ -144,7 +156,8 @@ class Run:
             enable_version_counter=False,
             save_on_train_epoch_end=False,
         )
-        callbacks: list[Callback] = [StepProgress(), self.shares, self.interrupt, StopWhenNotFinite(), best]
+        callbacks: list[Callback] = [StepProgress(), self.shares, self.interrupt, StopWhenNotFinite()]
+        callbacks += [ValidateLastStep(), best]
         if config.logger.tensorboard:
             callbacks.append(TensorBoardExamples(config.logger.tensorboard_items))
         self.trainer = make_trainer(config, folder, callbacks)
@@ -176,13 +189,25 @@ class Run:
 
 
 def make_task(config: DictConfig, separator: Separator) -> MaskingTask:
-    """Make the Lightning module of a config around a separator."""
-    task: MaskingTask = instantiate(config.task.module)(
-        separator=separator,
-        loss=instantiate(config.loss, _convert_="all"),
-        optimizer=instantiate(config.optimizer, _convert_="all"),
-        scheduler=instantiate(config.scheduler, _convert_="all"),
-    )
+    """Make the Lightning module of a config around a separator.
+
+    Raises:
+        ConfigError: loss, optimizer or scheduler does not fit; both are tried once on a model of one number.
+    """
+    parts = {}
+    for group in ("loss", "optimizer", "scheduler"):
+        with fitting(group):
+            parts[group] = instantiate(config[group], _convert_="all")
+            if group != "scheduler" and not callable(parts[group]):
+                raise ConfigError(describe(f"{group}: nothing is chosen", do=f"take {group}=... of --help"))
+    number = [("number", torch.nn.Parameter(torch.zeros(1)))]
+    with fitting("optimizer"):
+        tried = parts["optimizer"](number)
+    with fitting("scheduler"):
+        if parts["scheduler"] is not None:
+            parts["scheduler"](tried, max_steps=100)
+    with fitting("task"):
+        task: MaskingTask = instantiate(config.task.module)(separator=separator, **parts)
     return task
 
 
@@ -193,13 +218,21 @@ def make_trainer(config: DictConfig, folder: RunFolder, callbacks: Sequence[Call
         ConfigError: a setting of `trainer` is unknown or does not fit the machine.
     """
     settings: dict[str, Any] = dict(OmegaConf.to_container(config.trainer, resolve=True))  # type: ignore[arg-type]
-    settings["val_check_interval"] = max(1, min(settings["val_check_interval"], settings["max_steps"]))
+    for key in ("max_steps", "val_check_interval", "accumulate_grad_batches"):
+        at_least(1, f"trainer.{key}", settings.get(key))
+    if settings.get("devices") not in (1, "1", "auto"):
+        raise ConfigError(
+            describe("trainer.devices", expected="1", got=settings.get("devices"), do="train on one device")
+        )
+    interval = min(settings["val_check_interval"], settings["max_steps"])
+    # Lightning counts batches there, not steps.
+    settings["val_check_interval"] = interval * settings["accumulate_grad_batches"]
     loggers: list[Logger] = []
     if config.logger.csv:
         loggers.append(CSVLogger(folder.path, name="", version=""))
     if config.logger.tensorboard:
         loggers.append(TensorBoardLogger(folder.path, name="", version="tensorboard"))
-    try:
+    with fitting("trainer"):
         return lightning.Trainer(
             **settings,
             check_val_every_n_epoch=None,
@@ -210,15 +243,6 @@ def make_trainer(config: DictConfig, folder: RunFolder, callbacks: Sequence[Call
             logger=loggers,
             callbacks=list(callbacks),
         )
-    except (
-        TypeError,
-        ValueError,
-        RuntimeError,
-        lightning.fabric.utilities.exceptions.MisconfigurationException,
-    ) as error:
-        raise ConfigError(
-            describe("trainer: a setting does not fit", got=str(error).splitlines()[0])
-        ) from error
 
 
 def _test(
@@ -234,18 +258,61 @@ def _test(
     )
 
 
-def _resumed_checkpoint(path: str | None, trust: Sequence[str]) -> Path | None:
+def resumed_checkpoint(
+    path: str | None, task: MaskingTask, max_steps: int, trust: Sequence[str]
+) -> Path | None:
+    """Find the checkpoint to go on from and see that it fits what is to be trained.
+
+    Args:
+        path: a run folder or a .ckpt; None starts anew.
+        task: what is to be trained.
+        max_steps: where the training ends.
+        trust: packages whose classes the checkpoint may name.
+
+    Raises:
+        CheckpointError: there is none, or it is of another model or optimizer, or has reached the end.
+    """
     if path is None:
         return None
     place = Path(path)
     candidates = [place / "checkpoints" / "last.ckpt", place / "last.ckpt"] if place.is_dir() else [place]
-    for candidate in candidates:
-        if candidate.is_file():
-            load(candidate, trust=trust)  # says in one line when it is no checkpoint
-            return candidate
-    raise CheckpointError(
-        describe(f"checkpoint={path}: nothing to go on from", expected="a run folder or a .ckpt of training")
-    )
+    found = next((candidate for candidate in candidates if candidate.is_file()), None)
+    if found is None:
+        raise CheckpointError(
+            describe(
+                f"checkpoint={path}: nothing to go on from", expected="a run folder or a .ckpt of training"
+            )
+        )
+    wanted, got = task.separator.config, load(found, trust=trust).config
+    differing = next((key for key in wanted if wanted[key] != got.get(key)), None)
+    if differing is not None:
+        raise CheckpointError(
+            describe(
+                f"checkpoint={path}: its {differing} is another than the one to be trained",
+                do=f"give the words that it was trained with ({place}/config.yaml)",
+            )
+        )
+    state = torch.load(found, map_location="cpu", weights_only=True)
+    step = int(state.get("global_step", 0))
+    if step >= max_steps:
+        raise CheckpointError(
+            describe(
+                f"checkpoint={path}: it is at step {step} already",
+                expected=f"less than trainer.max_steps={max_steps}",
+                do="raise trainer.max_steps",
+            )
+        )
+    optimizer = task.make_optimizer(list(task.separator.named_parameters()))
+    sizes = [len(group["params"]) for group in optimizer.param_groups]
+    saved = [len(group["params"]) for group in state["optimizer_states"][0]["param_groups"]]
+    if sizes != saved:
+        raise CheckpointError(
+            describe(
+                f"checkpoint={path}: it was trained with another optimizer",
+                do="take the optimizer that it was trained with",
+            )
+        )
+    return found
 
 
 def _say(text: str) -> None:
@@ -254,7 +321,7 @@ def _say(text: str) -> None:
 
 
 def _quiet_libraries() -> None:
-    """Leave out what Lightning says on every start; warnings that matter are raised as errors of ours."""
+    """Leave out what Lightning says on every start."""
     for library in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(library).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning")

@@ -60,7 +60,9 @@ class PairReader:
             for recording in (pair.mixture, *pair.sources)
         ]
         return Example(
-            mixture=torch.from_numpy(pieces[0]),
+            mixture=torch.from_numpy(
+                np.array(pieces[0])
+            ),  # a copy: a piece may be a view of a read-only file
             target=torch.from_numpy(np.stack(pieces[1:])),
             index=index,
             name=pair.name,

@@ -124,7 +124,7 @@ def log_mmse(stft: STFT) -> System:
 
 
 class OracleMask(InformedSystem):
-    """A mask that is computed from the target: what masking of this STFT can reach at best.
+    """A mask that is computed from the target: what a real mask in [0, 1] on this STFT can reach.
 
     Args:
         stft: the transform that is masked.

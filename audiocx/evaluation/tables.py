@@ -193,12 +193,16 @@ def grouped_table(
                 cells.append(NOTHING)
             elif gain:
                 cells.append(_with_interval(group.metrics.get(improvement_name(primary)), digits, sign=True))
-            elif ATTENUATION in group.metrics:
+            elif ATTENUATION in group.metrics and not _is_defined(group.metrics.get(primary)):
                 cells.append("att. " + _with_interval(group.metrics[ATTENUATION], digits))
             else:
                 cells.append(_with_interval(group.metrics.get(primary), digits))
         rows.append(cells)
     return PlainTable(title, columns, rows)
+
+
+def _is_defined(interval: Interval | None) -> bool:
+    return interval is not None and interval.n > 0
 
 
 def difference_table(report: Report) -> PlainTable:

@@ -86,7 +86,7 @@ def choose_device(device: str) -> torch.device:
             describe(
                 f"device `{device}` is not there",
                 got=f"{torch.cuda.device_count()} CUDA devices",
-                do="take --device auto or cpu",
+                do="take auto or cpu",
             )
         )
     return torch.device(device)

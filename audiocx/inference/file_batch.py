@@ -58,7 +58,7 @@ def enhance_file(
         progress: called with the seconds that are done and those there are.
     """
     outputs = output_paths(job.output, enhancer.separator.n_sources)
-    if not overwrite and all(path.exists() for path in outputs):
+    if not overwrite and all(path.is_file() for path in outputs):
         return Outcome(job)
     try:
         return Outcome(job, report=enhancer.file(job.input, job.output, progress=progress))

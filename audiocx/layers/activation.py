@@ -57,11 +57,13 @@ class ModReLU(PlanarLayer):
 
     def transform(self, planar: Tensor) -> Tensor:
         """Shrink the modulus and keep the phase."""
-        real, imaginary = planes(planar)
+        # The floor is below what float16 holds.
+        wide = planar.float() if planar.dtype in (torch.float16, torch.bfloat16) else planar
+        real, imaginary = planes(wide)
         bias = self.bias.view(1, -1, *[1] * (planar.ndim - 2))
         modulus = (real.square() + imaginary.square()).clamp_min(SMALLEST_MODULUS**2).sqrt()
         gain = functional.relu(modulus + bias) / modulus
-        return torch.cat((real * gain, imaginary * gain), 1)
+        return torch.cat((real * gain, imaginary * gain), 1).to(planar.dtype)
 
     def extra_repr(self) -> str:
         """Sizes, for printing."""

@@ -58,12 +58,6 @@ def concatenate(tensors: Sequence[Tensor]) -> Tensor:
     return torch.cat([real for real, _ in halves] + [imaginary for _, imaginary in halves], 1)
 
 
-def squared_modulus(planar: Tensor) -> Tensor:
-    """|z|² of every feature, (batch, feature, ...)."""
-    real, imaginary = planes(planar)
-    return real.square() + imaginary.square()
-
-
 class PlanarLayer(nn.Module):
     """Base of complex layers: takes planar or native complex tensors and gives back the form it took.
 
@@ -89,8 +83,12 @@ class PlanarLayer(nn.Module):
 def is_phase_equivariant(module: nn.Module) -> bool:
     """Whether all layers of a module, joined as they may be, let a global phase pass through.
 
-    True when every layer without children is a `PlanarLayer` that says so, or changes nothing.
+    True when every layer without children is a `PlanarLayer` that says so, or changes nothing, and no other
+    module has parameters of its own. What a module does by functions in its `forward` is not seen.
     """
+    for child in module.modules():
+        if any(True for _ in child.children()) and any(True for _ in child.parameters(recurse=False)):
+            return False
     leaves = [child for child in module.modules() if not any(True for _ in child.children())]
     return all(
         isinstance(leaf, nn.Identity) or (isinstance(leaf, PlanarLayer) and leaf.phase_equivariant)

@@ -48,7 +48,7 @@ class CompressedSpectral(Loss):
         gain_target = compress(power_target, self.exponent)
         difference = of_estimate * gain_estimate - of_target * gain_target
         complex_part = (difference.real.square() + difference.imag.square()).mean()
-        # |z| with the floor that `compress` has, so that its gradient is finite at zero.
+        # |z| with a floor of its own, so that its gradient is finite at zero.
         modulus_estimate = (power_estimate + 1e-12).sqrt() * gain_estimate
         modulus_target = (power_target + 1e-12).sqrt() * gain_target
         magnitude_part = (modulus_estimate - modulus_target).square().mean()

@@ -29,7 +29,7 @@ class WeightedSum(Loss):
                 describe("loss: terms and weights differ", expected=sorted(terms), got=sorted(weights))
             )
         self.terms = nn.ModuleDict(dict(terms))
-        self.weights = dict(weights)
+        self.weights = {name: float(weight) for name, weight in weights.items()}
 
     def forward(self, estimate: Tensor, target: Tensor, *, mixture: Tensor | None = None) -> Tensor:
         """Return the sum."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -59,7 +59,7 @@ WORDS: dict[str, dict[str, tuple[LayerMaker, LayerMaker]]] = {
 }
 
 
-def import_path(path: str, *, where: str) -> Callable[..., nn.Module]:
+def import_path(path: str, *, where: str) -> Any:
     """Return what a dotted import path names.
 
     Raises:
@@ -67,9 +67,20 @@ def import_path(path: str, *, where: str) -> Callable[..., nn.Module]:
     """
     module_name, _, name = path.rpartition(".")
     try:
-        found: Callable[..., nn.Module] = getattr(importlib.import_module(module_name), name)
-    except (ImportError, AttributeError) as error:
+        return getattr(importlib.import_module(module_name), name)
+    except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(describe(f"{where}: cannot import `{path}`", got=error)) from error
+
+
+def import_module_class(path: str, *, where: str) -> type[nn.Module]:
+    """Return the class of torch modules that a path names; nothing else is ever called by a config.
+
+    Raises:
+        ConfigError: there is no such name, or it is something else.
+    """
+    found = import_path(path, where=where)
+    if not (isinstance(found, type) and issubclass(found, nn.Module)):
+        raise ConfigError(describe(f"{where}: `{path}` is no class of torch modules", expected="a nn.Module"))
     return found
 
 
@@ -80,7 +91,7 @@ def look_up(kind: str, word: str) -> tuple[LayerMaker, LayerMaker]:
         ConfigError: the word is not in the table.
     """
     if "." in word:
-        layer = import_path(word, where=kind)
+        layer = import_module_class(word, where=kind)
         return layer, layer
     table = WORDS[kind]
     if word not in table:
@@ -275,9 +286,10 @@ def arithmetic_of(word: str) -> Arithmetic:
         ConfigError: there is none.
     """
     if "." in word:
-        made = import_path(word, where="arithmetic")()
-        if not isinstance(made, Arithmetic):
-            raise ConfigError(describe(f"arithmetic: `{word}` is not an Arithmetic", got=type(made).__name__))
+        found = import_path(word, where="arithmetic")
+        if not (isinstance(found, type) and issubclass(found, Arithmetic)):
+            raise ConfigError(describe(f"arithmetic: `{word}` is not an Arithmetic"))
+        made: Arithmetic = found()
         return made
     if word not in ARITHMETICS:
         raise ConfigError(describe(f"model: no arithmetic `{word}`", do=nearest(word, ARITHMETICS)))

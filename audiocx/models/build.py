@@ -12,33 +12,39 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from audiocx.errors import ConfigError, describe, nearest
-from audiocx.models.arithmetic import import_path
+from audiocx.errors import AudiocxError, ConfigError, describe, nearest
+from audiocx.models.arithmetic import import_module_class
 
 _IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 
 def build(config: Any, **arguments: Any) -> Any:
-    """Build what a config describes.
+    """Build what a config describes: modules of torch and nothing else, for a config may come from anywhere.
 
     Args:
         config: a mapping with `_target_`, or a value, taken as it is.
         arguments: more arguments of the outermost target.
 
     Raises:
-        ConfigError: a target cannot be imported, or a key is not one of its parameters.
+        ConfigError: a target cannot be imported or is no module, a key is not one of its parameters, or a value
+            does not fit.
     """
     if isinstance(config, Mapping) and "_target_" in config:
         path = str(config["_target_"])
-        target = import_path(path, where="_target_")
+        target = import_module_class(path, where="model: _target_")
         keys = {
             str(key): build(value) for key, value in config.items() if key not in ("_target_", "_partial_")
         }
         keys.update(arguments)
+        _check_keys(target, path, keys)
         if config.get("_partial_", False):
             return functools.partial(target, **keys)
-        _check_keys(target, path, keys)
-        return target(**keys)
+        try:
+            return target(**keys)
+        except (TypeError, ValueError, IndexError, ZeroDivisionError, RuntimeError) as error:
+            if isinstance(error, AudiocxError):
+                raise
+            raise ConfigError(describe(f"model: a value of {path} does not fit", got=error)) from error
     if isinstance(config, Mapping):
         return {key: build(value) for key, value in config.items()}
     if isinstance(config, Sequence) and not isinstance(config, str):
@@ -65,7 +71,7 @@ def packages(config: Any) -> list[str]:
 
 
 def check_trusted(config: Any, trust: Sequence[str]) -> None:
-    """Refuse a config that names anything outside the trusted packages.
+    """Refuse a config that names anything outside the trusted packages; of audiocx, only models and layers.
 
     Args:
         config: plain config of a model folder.
@@ -75,8 +81,9 @@ def check_trusted(config: Any, trust: Sequence[str]) -> None:
         ConfigError: an import path leads elsewhere.
     """
     for path in import_paths(config):
-        package = path.partition(".")[0]
-        if package not in trust:
+        package, _, rest = path.partition(".")
+        inside = package != "audiocx" or rest.partition(".")[0] in ("models", "layers")
+        if package not in trust or not inside:
             raise ConfigError(
                 describe(
                     f"the model's config names `{path}`",

@@ -83,8 +83,13 @@ def _from_lightning(path: Path, packages: Sequence[str]) -> Separator:
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # on bytes that are no checkpoint, unpickling raises almost anything
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise CheckpointError(describe(f"checkpoint {path}: cannot be read", got=reason)) from error
+        raise CheckpointError(
+            describe(
+                f"checkpoint {path}: cannot be read as a checkpoint",
+                expected="a run folder, a model folder or a .ckpt of audiocx",
+                got=type(error).__name__,
+            )
+        ) from error
     if not isinstance(checkpoint, dict) or CHECKPOINT_KEY not in checkpoint:
         raise CheckpointError(describe(f"checkpoint {path}: not a checkpoint of audiocx"))
     separator = _build(checkpoint[CHECKPOINT_KEY], packages, where=str(path))

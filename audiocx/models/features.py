@@ -38,7 +38,7 @@ class Features(nn.Module, ABC):
     """A global phase of the mixture turns the planes, taken as pairs, and changes nothing else."""
 
     def __init__(
-        self, level: str = "utterance", compression: float = 0.3, level_jitter_db: float = 6.0
+        self, level: str = "utterance", compression: float = 0.5, level_jitter_db: float = 6.0
     ) -> None:
         super().__init__()
         if level not in LEVELS:

@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from audiocx.errors import ConfigError, describe
 from audiocx.layers.planar import planes
 from audiocx.signal.masking import apply_mask, bound_modulus
 
@@ -25,6 +26,10 @@ class Head(nn.Module, ABC):
 
     def __init__(self, bound: float | None = 2.0) -> None:
         super().__init__()
+        if bound is not None and not bound > 0:
+            raise ConfigError(
+                describe("model.mask_bound", expected="a number above zero, or null", got=bound)
+            )
         self.bound = bound
 
     @abstractmethod

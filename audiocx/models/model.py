@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from audiocx.errors import ConfigError, describe, nearest
-from audiocx.models.arithmetic import arithmetic_of, import_path
+from audiocx.models.arithmetic import arithmetic_of, import_module_class
 from audiocx.models.conditions import Conditions
 from audiocx.models.features import FEATURES, Features
 from audiocx.models.heads import HEADS, Head
@@ -56,7 +56,7 @@ class MaskingModel(SpectralModel):
         head: str = "complex_mask",
         level: str = "utterance",
         level_jitter_db: float = 6.0,
-        compression: float = 0.3,
+        compression: float = 0.5,
         mask_bound: float | None = 2.0,
         n_sources: int = 1,
         n_frequencies: int = 257,
@@ -131,7 +131,7 @@ class MaskingModel(SpectralModel):
 
 def _named(table: dict[str, type], word: str, kind: str) -> Callable[..., Any]:
     if "." in word:
-        return import_path(word, where=f"model.{kind}")
+        return import_module_class(word, where=f"model.{kind}")
     if word not in table:
         raise ConfigError(describe(f"model.{kind}: no {kind} `{word}`", do=nearest(word, table)))
     return table[word]

@@ -68,7 +68,7 @@ class UNet(nn.Module):
         kernel_sizes: Sequence[Sequence[int]],
         strides: Sequence[Sequence[int]],
         norm: str = "rms",
-        activation: str = "leaky_relu",
+        activation: str = "relu",
         bias: bool = True,
         n_frequencies: int | None = None,
     ) -> None:

@@ -1,10 +1,7 @@
-"""Levels of recordings, measured on spectra, and decibels."""
+"""Levels of recordings, measured on spectra."""
 
 from __future__ import annotations
 
-import math
-
-import torch
 from torch import Tensor
 
 ACTIVE_RANGE_DB = 40.0
@@ -41,23 +38,3 @@ def active_level(power: Tensor) -> Tensor:
     active = (power >= threshold).to(power.dtype)
     mean = (power * active).sum(-1) / active.sum(-1)
     return mean.clamp_min(SMALLEST_LEVEL**2).sqrt()
-
-
-def rms(waveform: Tensor) -> Tensor:
-    """Root mean square of a waveform (*batch, sample) over its samples, (*batch,)."""
-    return waveform.square().mean(-1).sqrt()
-
-
-def decibels_to_gain(decibels: float) -> float:
-    """Amplitude ratio of a level difference in dB."""
-    return float(10.0 ** (decibels / 20.0))
-
-
-def gain_to_decibels(gain: float) -> float:
-    """Level difference in dB of an amplitude ratio; `-inf` for zero."""
-    return 20.0 * math.log10(gain) if gain > 0 else -math.inf
-
-
-def to_decibels(power: Tensor, floor: float = 1e-20) -> Tensor:
-    """Ten times the decadic logarithm of a power ratio, floored so that zero stays finite."""
-    return 10.0 * torch.log10(power.clamp_min(floor))

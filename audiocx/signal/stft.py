@@ -67,6 +67,15 @@ class STFT(nn.Module):
     ) -> None:
         super().__init__()
         win_length = n_fft if win_length is None else win_length
+        numbers = (sample_rate, n_fft, hop_length, win_length)
+        if not all(isinstance(number, int) and number > 0 for number in numbers):
+            raise ConfigError(
+                describe(
+                    "stft: sample_rate, n_fft, hop_length and win_length",
+                    expected="whole numbers above zero",
+                    got=numbers,
+                )
+            )
         if not 0 < hop_length <= win_length <= n_fft:
             raise ConfigError(
                 describe(

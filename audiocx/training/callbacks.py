@@ -27,6 +27,7 @@ class TimeShares(Callback):
         self._mark = 0.0
         self._stft_mark = 0.0
         self._in_validation = 0.0
+        self._validated = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin."""
@@ -37,6 +38,10 @@ class TimeShares(Callback):
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """What came before was fetching the batch, and its STFT."""
+        if self._validated:
+            self._validated = False
+            self._add_validation(trainer)
+            return
         now = time.perf_counter()
         in_stft = self._stft_seconds(trainer) - self._stft_mark
         self.seconds["stft"] += in_stft
@@ -58,10 +63,15 @@ class TimeShares(Callback):
         self._in_validation = time.perf_counter()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Count validation as metrics."""
+        """Count validation as metrics, with the checkpoints and pictures that follow it."""
+        # What else is done at the end of a validation, checkpoints and pictures, runs to the next batch.
+        self._validated = True
+        self._add_validation(trainer)
+
+    def _add_validation(self, trainer: Trainer) -> None:
         now = time.perf_counter()
         self.seconds["metrics"] += now - self._in_validation
-        self._mark = now
+        self._in_validation = self._mark = now
         self._stft_mark = self._stft_seconds(trainer)
 
     @property
@@ -122,6 +132,18 @@ class StopOnInterrupt(Callback):
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         self._previous.clear()
+
+
+class ValidateLastStep(Callback):
+    """Validates after the last step, wherever the interval falls: the end of the schedule is the best part."""
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Move the next validation to this batch, where it is the last one."""
+        last_step = trainer.global_step == trainer.max_steps - 1
+        if last_step and (batch_idx + 1) % trainer.accumulate_grad_batches == 0:
+            trainer.val_check_batch = trainer.fit_loop.epoch_loop.total_batch_idx + 1
 
 
 class StopWhenNotFinite(Callback):

@@ -61,6 +61,9 @@ class Muon(Optimizer):
         betas: tuple[float, float] = (0.9, 0.99),
         eps: float = 1e-8,
     ) -> None:
+        for name, rate in (("lr", lr), ("adamw_lr", adamw_lr)):
+            if not rate > 0:
+                raise ValueError(f"{name} must be above zero, got {rate}")
         tensors = [entry[1] if isinstance(entry, tuple) else entry for entry in parameters]
         matrices = [tensor for tensor in tensors if is_matrix(tensor)]
         others = [tensor for tensor in tensors if not is_matrix(tensor)]

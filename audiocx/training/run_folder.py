@@ -36,12 +36,21 @@ class RunFolder:
         self.test = self.path / "test"
         self.examples = self.path / "examples"
 
-    def make(self) -> None:
+    def make(self, going_on: Path | None = None) -> None:
         """Make the folder where it is missing.
 
+        Args:
+            going_on: checkpoint that the run goes on from; it may lie in this very folder.
+
         Raises:
-            OutputError: it cannot be made.
+            OutputError: it cannot be made, or holds another run.
         """
+        if (self.path / "config.yaml").exists() and (
+            going_on is None or self.path.resolve() not in going_on.resolve().parents
+        ):
+            raise OutputError(
+                describe(f"run folder {self.path}: holds another run", do="choose another hydra.run.dir")
+            )
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -57,7 +66,7 @@ class RunFolder:
 
     def write_config(self, text: str) -> None:
         """Write all settings, `config.yaml`."""
-        (self.path / "config.yaml").write_text(text, encoding="utf-8")
+        self._write("config.yaml", text)
 
     def write_environment(self, facts: Mapping[str, Any]) -> None:
         """Write `environment.json`: versions, machine, git revision, and the given facts.
@@ -66,15 +75,25 @@ class RunFolder:
             facts: plain values, such as the data's fingerprint.
         """
         content = {**environment(), **facts}
-        (self.path / "environment.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        self._write("environment.json", json.dumps(content, indent=2) + "\n")
+
+    def _write(self, name: str, text: str) -> None:
+        temporary = self.path / f".{name}.part"
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(self.path / name)
 
     def log_to_file(self) -> logging.Handler:
-        """Send audiocx's log to `log.txt`, too; the caller closes the handler."""
+        """Send audiocx's log to `log.txt`, warnings to the terminal, too; the caller closes the handler."""
         handler = logging.FileHandler(self.path / "log.txt", encoding="utf-8")
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         logger = logging.getLogger("audiocx")
         logger.setLevel(logging.INFO)
         logger.addHandler(handler)
+        if not any(type(known) is logging.StreamHandler for known in logger.handlers):
+            # A logger without a handler prints warnings by itself; with one it does not.
+            terminal = logging.StreamHandler()
+            terminal.setLevel(logging.WARNING)
+            logger.addHandler(terminal)
         return handler
 
 

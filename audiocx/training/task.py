@@ -17,6 +17,7 @@ from audiocx.models.checkpoint import CHECKPOINT_KEY
 from audiocx.models.conditions import Conditions
 from audiocx.models.separator import Separator
 
+RANDOM_STATE_KEY = "audiocx_random_state"
 MONITOR = "val/si_sdr_improvement_db"
 """What the best checkpoint is chosen by; higher is better."""
 
@@ -43,6 +44,9 @@ class MaskingTask(lightning.LightningModule):
         self.loss = loss
         self.make_optimizer = optimizer
         self.make_scheduler = scheduler
+        self._improvements: list[Tensor] = []
+        self._random_state = torch.get_rng_state()
+        self._resumed_random_state: Tensor | None = None
 
     def forward(self, batch: Batch) -> Tensor:
         """Estimate the sources of a batch, (batch, source, channel, sample)."""
@@ -66,9 +70,12 @@ class MaskingTask(lightning.LightningModule):
         self.log("val/loss", loss, batch_size=n_items, sync_dist=True)
         mixture = batch.mixture.unsqueeze(1).expand_as(batch.target)
         improvement = si_sdr_db(estimate, batch.target) - si_sdr_db(mixture, batch.target)
-        defined = improvement[torch.isfinite(improvement)]
-        if defined.numel():
-            self.log(MONITOR, defined.mean().float(), batch_size=defined.numel(), sync_dist=True)
+        self._improvements.append(improvement[torch.isfinite(improvement)])
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the mean improvement; NaN where no item has both noise and speech."""
+        self.log(MONITOR, torch.cat(self._improvements).float().mean(), sync_dist=True)
+        self._improvements.clear()
 
     def configure_optimizers(self) -> Any:
         """Make the optimizer and its schedule."""
@@ -81,3 +88,18 @@ class MaskingTask(lightning.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the separator's config, so that a checkpoint alone is enough to enhance a file."""
         checkpoint[CHECKPOINT_KEY] = self.separator.config
+        checkpoint[RANDOM_STATE_KEY] = self._random_state
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Remember the random state; it is taken up by the first step, after all else has drawn."""
+        self._resumed_random_state = checkpoint.get(RANDOM_STATE_KEY)
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Go on with the random numbers (level jitter) where the checkpoint left them."""
+        if self._resumed_random_state is not None:
+            torch.set_rng_state(self._resumed_random_state.cpu())
+            self._resumed_random_state = None
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """Keep the random state behind this step: validation draws from it, too."""
+        self._random_state = torch.get_rng_state()

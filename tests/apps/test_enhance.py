@@ -68,7 +68,7 @@ def files_below(folder: Path) -> list[str]:
 
 
 def stub_model(monkeypatch, gain: float) -> None:
-    monkeypatch.setattr("audiocx.models.checkpoint.load", lambda path: Gain(gain))
+    monkeypatch.setattr("audiocx.models.checkpoint.load", lambda path, trust: Gain(gain))
 
 
 def test_a_folder_is_enhanced(folder, checkpoint, capsys):
@@ -220,7 +220,7 @@ def test_ctrl_c_keeps_what_is_finished(folder, checkpoint, capsys, monkeypatch):
         return waveform[:, None]
 
     monkeypatch.setattr(separator, "forward", forward)
-    monkeypatch.setattr("audiocx.models.checkpoint.load", lambda path: separator)
+    monkeypatch.setattr("audiocx.models.checkpoint.load", lambda path, trust: separator)
 
     assert main(["in", "-o", "out", "--checkpoint", checkpoint]) == 130
     assert files_below(folder / "out") == ["a_enhanced.wav"]

@@ -160,6 +160,7 @@ def test_other_keys_are_one_more_factor() -> None:
     assert with_seeds.half_width > 2 * without.half_width
 
 
+@pytest.mark.long  # a time, which other work on the machine changes
 def test_a_hundred_items_are_quick() -> None:
     values = np.random.default_rng(0).standard_normal((5, 108))
     clusters = _clusters(*_layout(27, 48, 108, seed=7))

@@ -56,6 +56,12 @@ def test_gradients_are_finite_near_zero(value, bias):
     assert torch.isfinite(layer.bias.grad).all()
 
 
+def test_half_precision_is_finite_at_zero():
+    planar = torch.zeros(1, 4, 3, dtype=torch.float16, requires_grad=True)
+    ModReLU(2)(planar).sum().backward()
+    assert torch.isfinite(planar.grad).all()
+
+
 def test_gradcheck(noise):
     layer = mod_relu(-0.2)
     planar = noise(2, 10, 3, dtype=torch.float64).requires_grad_()

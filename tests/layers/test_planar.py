@@ -10,7 +10,6 @@ from audiocx.layers.planar import (
     concatenate,
     is_phase_equivariant,
     planes,
-    squared_modulus,
     to_complex,
     to_planar,
 )
@@ -31,11 +30,6 @@ def test_concatenation_keeps_pairs(noise):
     assert torch.equal(to_complex(joined), torch.cat((first, second), 1))
 
 
-def test_squared_modulus(noise):
-    z = torch.complex(noise(1, 2, 3), noise(1, 2, 3))
-    torch.testing.assert_close(squared_modulus(to_planar(z)), z.abs().square())
-
-
 def test_odd_planes_are_refused():
     with pytest.raises(ShapeError, match="odd number of planes"):
         planes(torch.zeros(1, 3, 2))
@@ -51,3 +45,13 @@ def test_equivariance_of_a_whole_is_that_of_its_leaves():
     assert is_phase_equivariant(nn.Sequential(without, nn.Identity()))
     assert not is_phase_equivariant(nn.Sequential(without, with_bias))
     assert not is_phase_equivariant(nn.Sequential(without, nn.ReLU()))
+
+
+def test_parameters_beside_children_are_not_trusted():
+    class Hidden(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.child = nn.Identity()
+            self.weight = nn.Parameter(torch.ones(1))
+
+    assert not is_phase_equivariant(Hidden())

@@ -29,6 +29,25 @@ def test_what_cannot_be_imported_says_so(path):
         build({"_target_": path})
 
 
+@pytest.mark.parametrize("path", ["os.system", "audiocx.apps.main.main", "torch.nn.functional.relu"])
+def test_nothing_but_modules_is_ever_called(path, tmp_path):
+    with pytest.raises(ConfigError, match="no class of torch modules"):
+        build({"_target_": path, "arguments": ["--version"]})
+    for kind in ("norm", "activation"):
+        with pytest.raises(ConfigError, match="no class of torch modules"):
+            look_up(kind, path)
+
+
+def test_of_audiocx_only_models_and_layers_are_trusted():
+    with pytest.raises(ConfigError, match=r"audiocx\.apps"):
+        check_trusted({"_target_": "audiocx.apps.main.main"}, ["audiocx"])
+
+
+def test_values_that_do_not_fit_are_one_line():
+    with pytest.raises(ConfigError, match="does not fit"):
+        build({"_target_": "torch.nn.Linear", "in_features": "three", "out_features": 2})
+
+
 def test_trust_is_by_package():
     config = {"_target_": "audiocx.models.unet.UNet", "activation": "mypackage.layers.Act", "x": [1.5, "rms"]}
     check_trusted(config, ["audiocx", "mypackage"])

@@ -2,22 +2,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from audiocx.signal.levels import (
     SMALLEST_LEVEL,
     active_level,
-    decibels_to_gain,
     frame_power,
-    gain_to_decibels,
 )
 from audiocx.signal.stft import STFT
-
-
-@given(st.floats(-80, 40))
-def test_decibels_and_back(decibels):
-    assert gain_to_decibels(decibels_to_gain(decibels)) == pytest.approx(decibels, abs=1e-9)
 
 
 def test_pauses_do_not_count(noise):

@@ -1,0 +1,42 @@
+"""Wording what is wrong with a setting, for commands whose words are Hydra's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from audiocx.errors import AudiocxError, ConfigError, describe
+
+
+@contextmanager
+def fitting(group: str) -> Iterator[None]:
+    """Word what a value of a config group causes where it does not fit.
+
+    Raises:
+        ConfigError: in place of whatever the library at hand raised.
+    """
+    try:
+        yield
+    except AudiocxError:
+        raise
+    except Exception as error:  # libraries raise what they like on a wrong value
+        cause = error
+        while cause.__cause__ is not None and isinstance(cause.__cause__, Exception):
+            cause = cause.__cause__
+        if isinstance(cause, AudiocxError):
+            raise cause from error
+        reason = (str(cause) or type(cause).__name__).splitlines()[0]
+        raise ConfigError(
+            describe(f"{group}: a setting does not fit", got=reason, do="--cfg job prints all settings")
+        ) from error
+
+
+def at_least(least: int, name: str, value: object) -> int:
+    """Check a whole number.
+
+    Raises:
+        ConfigError: it is none, or too small.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ConfigError(describe(name, expected=f"a whole number of at least {least}", got=value))
+    return value
