@@ -59,13 +59,17 @@ def write_text(path: Path, text: str) -> None:
 
 
 def per_file_csv(rows: Sequence[Row], metrics: Sequence[str]) -> str:
-    """One line for each row: system, item, clusters and tags, all scores, reasons and failure."""
+    """One line for each row: system, item, clusters and tags, all scores, reasons and failure.
+
+    A tag that has the name of a score, as `snr_db` that an item was mixed at, is called `mixed_snr_db`.
+    """
     clusters = list(dict.fromkeys(key for row in rows for key in row.clusters))
     tags = list(dict.fromkeys(key for row in rows for key in row.tags if key not in clusters))
     names = [name for name in [*score_names(metrics), ATTENUATION] if any(name in row.scores for row in rows)]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["system", "index", "name", *clusters, *tags, *names, "reasons", "failure"])
+    tag_names = [f"mixed_{tag}" if tag in names else tag for tag in tags]
+    writer.writerow(["system", "index", "name", *clusters, *tag_names, *names, "reasons", "failure"])
     for row in rows:
         values = [_exact(row.scores.get(name, math.nan)) for name in names]
         reasons = "; ".join(f"{name}: {reason}" for name, reason in row.reasons.items())

@@ -104,6 +104,8 @@ def test_files(tmp_path: Path) -> None:
         "summary.json",
         "table.md",
     ]
+    header = (tmp_path / "test" / "per_file.csv").read_text(encoding="utf-8").splitlines()[0].split(",")
+    assert len(set(header)) == len(header)
     rows = list(csv.DictReader((tmp_path / "test" / "per_file.csv").open(encoding="utf-8")))
     assert len(rows) == 24
     assert rows[1]["system"] == "net"
