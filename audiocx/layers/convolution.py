@@ -102,21 +102,20 @@ def output_padding(
     return extra
 
 
-class ComplexConv2d(PlanarLayer):
-    """Complex convolution over (frequency, frame).
+class _ComplexConvolution(PlanarLayer):
+    """Sizes, weights and forms that a convolution and a transposed one share.
 
     Args:
         in_features, out_features: complex features.
         kernel_size: taps over (frequency, frame).
         stride: over (frequency, frame).
-        padding: zeros on both sides of (frequency, frame).
+        padding: of (frequency, frame), on both sides.
         bias: add a complex bias; it breaks phase equivariance.
         gain: of the activation that follows, for the initial weights.
         form: `block`, `gauss`, or None for the measured choice of `product_form`.
-
-    Shapes:
-        (batch, 2 * in, frequency, frame) -> (batch, 2 * out, frequency', frame'), or complex with half as many.
     """
+
+    transposed: bool
 
     def __init__(
         self,
@@ -135,25 +134,30 @@ class ComplexConv2d(PlanarLayer):
         self.kernel_size, self.stride, self.padding = tuple(kernel_size), tuple(stride), tuple(padding)
         self.form = form
         self.phase_equivariant = not bias
-        self.weight_real = nn.Parameter(torch.empty(out_features, in_features, *self.kernel_size))
-        self.weight_imag = nn.Parameter(torch.empty(out_features, in_features, *self.kernel_size))
+        # torch's order of axes: (out, in, ...), of a transposed convolution (in, out, ...).
+        features = (in_features, out_features) if self.transposed else (out_features, in_features)
+        self.weight_real = nn.Parameter(torch.empty(*features, *self.kernel_size))
+        self.weight_imag = nn.Parameter(torch.empty(*features, *self.kernel_size))
         # Planar as everything: the real parts of all features, then the imaginary parts.
         self.bias = nn.Parameter(torch.zeros(2 * out_features)) if bias else None
-        initialise_complex(self.weight_real, self.weight_imag, fan_in(in_features, self.kernel_size), gain)
+        fan = fan_in(in_features, self.kernel_size, self.stride if self.transposed else None)
+        initialise_complex(self.weight_real, self.weight_imag, fan, gain)
 
-    def transform(self, planar: Tensor) -> Tensor:
-        """Convolve a planar tensor."""
+    def product(self, planar: Tensor, convolve: Callable[[Tensor, Tensor, Tensor | None], Tensor]) -> Tensor:
+        """Multiply in the form that is set or measured to be the faster one.
+
+        Args:
+            planar: (batch, 2 * in, frequency, frame).
+            convolve: the real convolution of (tensor, weight, bias).
+        """
         form = self.form or product_form(self.in_features, self.out_features, planar.device)
         if form == "block":
-            kernel = block_kernel(self.weight_real, self.weight_imag)
-            return functional.conv2d(planar, kernel, self.bias, self.stride, self.padding)
-        product = gauss_product(
-            planar,
-            self.weight_real,
-            self.weight_imag,
-            lambda half, weight: functional.conv2d(half, weight, None, self.stride, self.padding),
+            kernel = block_kernel(self.weight_real, self.weight_imag, transposed=self.transposed)
+            return convolve(planar, kernel, self.bias)
+        result = gauss_product(
+            planar, self.weight_real, self.weight_imag, lambda half, weight: convolve(half, weight, None)
         )
-        return product if self.bias is None else product + self.bias.view(1, -1, 1, 1)
+        return result if self.bias is None else result + self.bias.view(1, -1, 1, 1)
 
     def extra_repr(self) -> str:
         """Sizes, for printing."""
@@ -162,66 +166,40 @@ class ComplexConv2d(PlanarLayer):
         )
 
 
-class ComplexConvTranspose2d(PlanarLayer):
+class ComplexConv2d(_ComplexConvolution):
+    """Complex convolution over (frequency, frame); arguments as in torch, counted in complex features.
+
+    Shapes:
+        (batch, 2 * in, frequency, frame) -> (batch, 2 * out, frequency', frame'), or complex with half as many.
+    """
+
+    transposed = False
+
+    def transform(self, planar: Tensor) -> Tensor:
+        """Convolve a planar tensor."""
+        return self.product(
+            planar,
+            lambda inputs, weight, bias: functional.conv2d(inputs, weight, bias, self.stride, self.padding),
+        )
+
+
+class ComplexConvTranspose2d(_ComplexConvolution):
     """Complex transposed convolution over (frequency, frame), without conjugation as in torch.
 
     It is the adjoint of `ComplexConv2d` for conjugated weights.
 
-    Args:
-        in_features, out_features: complex features.
-        kernel_size: taps over (frequency, frame).
-        stride: over (frequency, frame).
-        padding: outputs left out on both sides of (frequency, frame).
-        bias: add a complex bias; it breaks phase equivariance.
-        gain: of the activation that follows, for the initial weights.
-        form: `block`, `gauss`, or None for the measured choice of `product_form`.
-
     Shapes:
         (batch, 2 * in, frequency, frame) -> (batch, 2 * out, frequency', frame'), or complex with half as many.
     """
 
-    def __init__(
-        self,
-        in_features: int,
-        out_features: int,
-        kernel_size: Sequence[int],
-        stride: Sequence[int] = (1, 1),
-        padding: Sequence[int] = (0, 0),
-        *,
-        bias: bool = True,
-        gain: float = 1.0,
-        form: str | None = None,
-    ) -> None:
-        super().__init__()
-        self.in_features, self.out_features = in_features, out_features
-        self.kernel_size, self.stride, self.padding = tuple(kernel_size), tuple(stride), tuple(padding)
-        self.form = form
-        self.phase_equivariant = not bias
-        self.weight_real = nn.Parameter(torch.empty(in_features, out_features, *self.kernel_size))
-        self.weight_imag = nn.Parameter(torch.empty(in_features, out_features, *self.kernel_size))
-        self.bias = nn.Parameter(torch.zeros(2 * out_features)) if bias else None
-        fan = fan_in(in_features, self.kernel_size, self.stride)
-        initialise_complex(self.weight_real, self.weight_imag, fan, gain)
+    transposed = True
 
     def transform(self, planar: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
         """Convolve a planar tensor, to the size (frequency, frame) where the stride leaves a choice."""
         extra = output_padding(planar.shape[2:], output_size, self.kernel_size, self.stride, self.padding)
-        form = self.form or product_form(self.in_features, self.out_features, planar.device)
-        if form == "block":
-            kernel = block_kernel(self.weight_real, self.weight_imag, transposed=True)
-            return functional.conv_transpose2d(planar, kernel, self.bias, self.stride, self.padding, extra)
-        product = gauss_product(
+        return self.product(
             planar,
-            self.weight_real,
-            self.weight_imag,
-            lambda half, weight: functional.conv_transpose2d(
-                half, weight, None, self.stride, self.padding, extra
+            lambda inputs, weight, bias: functional.conv_transpose2d(
+                inputs, weight, bias, self.stride, self.padding, extra
             ),
-        )
-        return product if self.bias is None else product + self.bias.view(1, -1, 1, 1)
-
-    def extra_repr(self) -> str:
-        """Sizes, for printing."""
-        return (
-            f"{self.in_features}, {self.out_features}, kernel_size={self.kernel_size}, stride={self.stride}"
         )

@@ -17,6 +17,7 @@ from __future__ import annotations
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -99,6 +100,17 @@ def look_up(kind: str, word: str) -> tuple[LayerMaker, LayerMaker]:
     return table[word]
 
 
+@dataclass(frozen=True)
+class Kernel:
+    """What a convolution is besides its features: taps, stride and padding over (frequency, frame), bias, gain."""
+
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    bias: bool
+    gain: float
+
+
 class Arithmetic(ABC):
     """Makes the layers that depend on the kind of number."""
 
@@ -110,7 +122,6 @@ class Arithmetic(ABC):
         """Number of planes of a layer whose width in complex features is `width`."""
         return 2 * width
 
-    @abstractmethod
     def convolution(
         self,
         in_planes: int,
@@ -123,8 +134,9 @@ class Arithmetic(ABC):
         activation: str = "none",
     ) -> nn.Module:
         """Convolution over (frequency, frame); `activation` is the word of what follows, for its gain."""
+        kernel = Kernel(tuple(kernel_size), tuple(stride), tuple(padding), bias, gain_of(activation))
+        return self.make_convolution(in_planes, out_planes, kernel, transposed=False)
 
-    @abstractmethod
     def transposed_convolution(
         self,
         in_planes: int,
@@ -137,6 +149,14 @@ class Arithmetic(ABC):
         activation: str = "none",
     ) -> nn.Module:
         """Transposed convolution, called with (tensor, output size)."""
+        kernel = Kernel(tuple(kernel_size), tuple(stride), tuple(padding), bias, gain_of(activation))
+        return self.make_convolution(in_planes, out_planes, kernel, transposed=True)
+
+    @abstractmethod
+    def make_convolution(
+        self, in_planes: int, out_planes: int, kernel: Kernel, *, transposed: bool
+    ) -> nn.Module:
+        """Make a convolution, or a transposed one, in this kind of number."""
 
     @abstractmethod
     def norm(self, word: str, planes: int) -> nn.Module:
@@ -157,36 +177,19 @@ class ComplexArithmetic(Arithmetic):
     name = "complex"
     paired = True
 
-    def convolution(
-        self,
-        in_planes: int,
-        out_planes: int,
-        kernel_size: Sequence[int],
-        stride: Sequence[int],
-        padding: Sequence[int],
-        *,
-        bias: bool,
-        activation: str = "none",
+    def make_convolution(
+        self, in_planes: int, out_planes: int, kernel: Kernel, *, transposed: bool
     ) -> nn.Module:
         """Complex convolution."""
-        return ComplexConv2d(
-            in_planes // 2, out_planes // 2, kernel_size, stride, padding, bias=bias, gain=gain_of(activation)
-        )
-
-    def transposed_convolution(
-        self,
-        in_planes: int,
-        out_planes: int,
-        kernel_size: Sequence[int],
-        stride: Sequence[int],
-        padding: Sequence[int],
-        *,
-        bias: bool,
-        activation: str = "none",
-    ) -> nn.Module:
-        """Complex transposed convolution."""
-        return ComplexConvTranspose2d(
-            in_planes // 2, out_planes // 2, kernel_size, stride, padding, bias=bias, gain=gain_of(activation)
+        layer = ComplexConvTranspose2d if transposed else ComplexConv2d
+        return layer(
+            in_planes // 2,
+            out_planes // 2,
+            kernel.size,
+            kernel.stride,
+            kernel.padding,
+            bias=kernel.bias,
+            gain=kernel.gain,
         )
 
     def norm(self, word: str, planes: int) -> nn.Module:
@@ -205,40 +208,24 @@ class RealArithmetic(Arithmetic):
     paired = False
     groups: ClassVar[int] = 1
 
-    def convolution(
-        self,
-        in_planes: int,
-        out_planes: int,
-        kernel_size: Sequence[int],
-        stride: Sequence[int],
-        padding: Sequence[int],
-        *,
-        bias: bool,
-        activation: str = "none",
+    def make_convolution(
+        self, in_planes: int, out_planes: int, kernel: Kernel, *, transposed: bool
     ) -> nn.Module:
         """Real convolution."""
-        layer = nn.Conv2d(
-            in_planes, out_planes, _pair(kernel_size), _pair(stride), _pair(padding), 1, self.groups, bias
+        make = nn.ConvTranspose2d if transposed else nn.Conv2d
+        layer = make(
+            in_planes,
+            out_planes,
+            _pair(kernel.size),
+            _pair(kernel.stride),
+            _pair(kernel.padding),
+            groups=self.groups,
+            bias=kernel.bias,
         )
-        self._initialise(layer, fan_in(in_planes // self.groups, kernel_size), activation)
-        return layer
-
-    def transposed_convolution(
-        self,
-        in_planes: int,
-        out_planes: int,
-        kernel_size: Sequence[int],
-        stride: Sequence[int],
-        padding: Sequence[int],
-        *,
-        bias: bool,
-        activation: str = "none",
-    ) -> nn.Module:
-        """Real transposed convolution."""
-        layer = nn.ConvTranspose2d(
-            in_planes, out_planes, _pair(kernel_size), _pair(stride), _pair(padding), 0, self.groups, bias
-        )
-        self._initialise(layer, fan_in(in_planes // self.groups, kernel_size, stride), activation)
+        fan = fan_in(in_planes // self.groups, kernel.size, kernel.stride if transposed else None)
+        initialise_real(layer.weight, fan, kernel.gain)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
         return layer
 
     def norm(self, word: str, planes: int) -> nn.Module:
@@ -248,12 +235,6 @@ class RealArithmetic(Arithmetic):
     def activation(self, word: str, planes: int) -> nn.Module:
         """Real activation."""
         return look_up("activation", word)[1](planes)
-
-    @staticmethod
-    def _initialise(layer: nn.Conv2d | nn.ConvTranspose2d, fan: float, activation: str) -> None:
-        initialise_real(layer.weight, fan, gain_of(activation))
-        if layer.bias is not None:
-            nn.init.zeros_(layer.bias)
 
 
 class DualArithmetic(RealArithmetic):
