@@ -43,7 +43,7 @@ def run(name: str, config_name: str, target: str, arguments: Sequence[str]) -> i
         arguments: Hydra's words.
 
     Returns:
-        The function's exit code; with several jobs (`--multirun`) the largest.
+        The function's exit code. Of several jobs (`--multirun`) the largest; 1 when some failed, 2 when all did.
 
     Raises:
         AudiocxError: the words or the config do not fit, or the function raised it.
@@ -53,9 +53,8 @@ def run(name: str, config_name: str, target: str, arguments: Sequence[str]) -> i
     # Hydra wants its flags before the settings.
     arguments = sorted(arguments, key=lambda word: word not in ("-m", "--multirun"))
     if os.getcwd() not in sys.path:
-        sys.path.append(
-            os.getcwd()
-        )  # a user's own package beside their yaml files, last so that it hides none
+        # A user's own package beside their yaml files; last, so that it hides none.
+        sys.path.append(os.getcwd())
     codes: list[int] = []
     failures: list[BaseException] = []
 

@@ -17,7 +17,7 @@ class Head(nn.Module, ABC):
     """Base of heads: planes of a network to a complex tensor, and that to an estimate.
 
     Args:
-        bound: largest modulus of the mask; None for a free one (`magnitude_mask` needs a bound).
+        bound: largest modulus of the mask; None for a free one (of `magnitude_mask`, whose sigmoid has to end: 1).
     """
 
     planes_per_source: ClassVar[int]
