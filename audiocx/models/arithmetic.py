@@ -118,9 +118,25 @@ class Arithmetic(ABC):
     paired: ClassVar[bool]
     """Planes are halves of pairs: a spectrum enters and leaves as real and imaginary part."""
 
-    def planes(self, width: int) -> int:
-        """Number of planes of a layer whose width in complex features is `width`."""
-        return 2 * width
+    def planes(self, width: float) -> int:
+        """Number of planes of a layer that is `width` complex features wide.
+
+        Args:
+            width: a whole number; a half, for an odd number of planes, where planes are not halves of pairs.
+
+        Raises:
+            ConfigError: there is no such number of planes.
+        """
+        n_planes = round(2 * width)
+        if n_planes < 1 or (self.paired and n_planes % 2):
+            raise ConfigError(
+                describe(
+                    f"model: a width does not fit arithmetic `{self.name}`",
+                    expected="whole features, at least 1" if self.paired else "at least 0.5",
+                    got=width,
+                )
+            )
+        return n_planes
 
     def convolution(
         self,

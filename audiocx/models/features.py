@@ -36,6 +36,8 @@ class Features(nn.Module, ABC):
     """Real planes that enter the network for one channel."""
     phase_equivariant: ClassVar[bool] = False
     """A global phase of the mixture turns the planes, taken as pairs, and changes nothing else."""
+    complex_word: ClassVar[str | None] = None
+    """The features of the same model in complex arithmetic; each class says its own."""
 
     def __init__(
         self, level: str = "utterance", compression: float = 0.5, level_jitter_db: float = 6.0
@@ -92,6 +94,7 @@ class ComplexFeatures(Features):
 
     n_planes = 2
     phase_equivariant = True
+    complex_word = "complex"
 
     def form(self, real: Tensor, imaginary: Tensor, gain: Tensor) -> Tensor:
         """Stack the parts."""
@@ -101,11 +104,14 @@ class ComplexFeatures(Features):
 class SplitFeatures(ComplexFeatures):
     """The same two planes, meant as two real features: the (2, frequency, frame) of the literature."""
 
+    complex_word = "complex"
+
 
 class MagnitudeFeatures(Features):
     """The modulus of the compressed spectrum, one plane."""
 
     n_planes = 1
+    complex_word = "complex"
 
     def form(self, real: Tensor, imaginary: Tensor, gain: Tensor) -> Tensor:
         """Take the modulus."""

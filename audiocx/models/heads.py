@@ -23,6 +23,8 @@ class Head(nn.Module, ABC):
     planes_per_source: ClassVar[int]
     phase_equivariant: ClassVar[bool] = False
     """A network that turns with its input gives an estimate that turns with it."""
+    complex_word: ClassVar[str | None] = None
+    """The head of the same model in complex arithmetic; each class says its own."""
 
     def __init__(self, bound: float | None = 2.0) -> None:
         super().__init__()
@@ -53,6 +55,7 @@ class ComplexMask(Head):
     """M = bounded(1 + z): the network says how far to go from leaving the mixture as it is."""
 
     planes_per_source = 2
+    complex_word = "complex_mask"
 
     def forward(self, network_planes: Tensor, level: Tensor) -> Tensor:
         """Make a complex mask."""
@@ -68,6 +71,7 @@ class ComplexMap(Head):
 
     planes_per_source = 2
     phase_equivariant = True
+    complex_word = "complex_map"
 
     def forward(self, network_planes: Tensor, level: Tensor) -> Tensor:
         """Scale the output to the mixture's level."""
@@ -83,6 +87,7 @@ class MagnitudeMask(Head):
     """bound * sigmoid(z) >= 0 on the modulus; the estimate has the mixture's phase."""
 
     planes_per_source = 1
+    complex_word = "complex_mask"
 
     def forward(self, network_planes: Tensor, level: Tensor) -> Tensor:
         """Make a real mask, as a complex tensor with zero imaginary part."""

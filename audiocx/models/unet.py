@@ -12,6 +12,7 @@ with widths and strides for two processor cores.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -46,7 +47,7 @@ class UNet(nn.Module):
     Args:
         arithmetic: `complex`, `real`, `dual`, or an `Arithmetic`.
         in_planes, out_planes: real feature maps in and out; a complex feature counts twice.
-        widths: complex features after each encoder; other arithmetics have as many planes.
+        widths: complex features after each encoder, two planes each; real arithmetic takes halves.
         kernel_sizes: (frequency, frame) of each encoder, odd; its decoder has the same.
         strides: (frequency, frame) of each encoder.
         norm, activation: words of the arithmetic's table.
@@ -58,13 +59,16 @@ class UNet(nn.Module):
         ConfigError: the lists differ in length, or a kernel is even.
     """
 
+    width_keys: ClassVar[tuple[str, ...]] = ("widths",)
+    """Arguments that are widths: `capacity` scales them."""
+
     def __init__(
         self,
         arithmetic: Arithmetic | str,
         in_planes: int,
         out_planes: int,
         *,
-        widths: Sequence[int],
+        widths: Sequence[float],
         kernel_sizes: Sequence[Sequence[int]],
         strides: Sequence[Sequence[int]],
         norm: str = "rms",
