@@ -1,10 +1,8 @@
-"""Callbacks: where the time goes, a graceful Ctrl-C, examples to hear and see."""
+"""Callbacks that look on: where the time goes, examples to hear and see."""
 
 from __future__ import annotations
 
-import signal
 import time
-from types import FrameType
 from typing import Any
 
 import torch
@@ -12,17 +10,22 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from audiocx.data.batch import Batch
-from audiocx.errors import TrainingError, describe
 from audiocx.signal.stft import STFT
+from audiocx.training.checkpoints import Checkpoints
 from audiocx.training.pictures import spectrogram_figure
 from audiocx.training.task import MaskingTask
 
 
 class TimeShares(Callback):
-    """Splits training time into data, STFT, network and metrics, in seconds."""
+    """Splits training time into data, STFT, network, metrics and checkpoints, in seconds.
 
-    def __init__(self) -> None:
-        self.seconds = {"data": 0.0, "stft": 0.0, "network": 0.0, "metrics": 0.0}
+    Args:
+        checkpoints: what writes them; it stands before this one in the trainer's list.
+    """
+
+    def __init__(self, checkpoints: Checkpoints) -> None:
+        self.checkpoints = checkpoints
+        self.seconds = {"data": 0.0, "stft": 0.0, "network": 0.0, "metrics": 0.0, "checkpoints": 0.0}
         self.n_steps = 0
         self._mark = 0.0
         self._stft_mark = 0.0
@@ -38,14 +41,17 @@ class TimeShares(Callback):
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """What came before was fetching the batch, and its STFT."""
+        in_checkpoints = self.checkpoints.seconds - self.seconds["checkpoints"]
+        self.seconds["checkpoints"] += in_checkpoints
         if self._validated:
             self._validated = False
             self._add_validation(trainer)
+            self.seconds["metrics"] -= in_checkpoints
             return
         now = time.perf_counter()
         in_stft = self._stft_seconds(trainer) - self._stft_mark
         self.seconds["stft"] += in_stft
-        self.seconds["data"] += max(0.0, now - self._mark - in_stft)
+        self.seconds["data"] += max(0.0, now - self._mark - in_stft - in_checkpoints)
         self._mark = now
 
     def on_train_batch_end(
@@ -63,8 +69,8 @@ class TimeShares(Callback):
         self._in_validation = time.perf_counter()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Count validation as metrics, with the checkpoints and pictures that follow it."""
-        # What else is done at the end of a validation, checkpoints and pictures, runs to the next batch.
+        """Count validation as metrics, with the pictures that follow it."""
+        # What else is done at the end of a validation, pictures, runs to the next batch.
         self._validated = True
         self._add_validation(trainer)
 
@@ -77,7 +83,7 @@ class TimeShares(Callback):
     @property
     def seconds_per_step(self) -> float:
         """Mean time of a training step, data and STFT included."""
-        in_steps = sum(value for name, value in self.seconds.items() if name != "metrics")
+        in_steps = sum(self.seconds[name] for name in ("data", "stft", "network"))
         return in_steps / max(1, self.n_steps)
 
     def summary(self) -> str:
@@ -91,85 +97,6 @@ class TimeShares(Callback):
     @staticmethod
     def _stft_seconds(trainer: Trainer) -> float:
         return float(getattr(trainer.datamodule, "stft_seconds", 0.0))  # type: ignore[attr-defined]
-
-
-class StopOnInterrupt(Callback):
-    """Ctrl-C (or SIGTERM) ends training after the step at hand, so that the last checkpoint is whole.
-
-    A second Ctrl-C stops at once.
-    """
-
-    def __init__(self) -> None:
-        self.interrupted = False
-        self._previous: dict[int, Any] = {}
-
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take over the signals; only the main thread may."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            try:
-                self._previous[number] = signal.signal(number, self._handle)
-            except ValueError:
-                return
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.interrupted:
-            raise KeyboardInterrupt
-        self.interrupted = True
-
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Stop after this step."""
-        if self.interrupted:
-            trainer.should_stop = True
-
-    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Give the signals back."""
-        self.restore()
-
-    def restore(self) -> None:
-        """Give the signals back to whoever had them."""
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-        self._previous.clear()
-
-
-class ValidateLastStep(Callback):
-    """Validates after the last step, wherever the interval falls: the end of the schedule is the best part."""
-
-    def on_train_batch_start(
-        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
-    ) -> None:
-        """Move the next validation to this batch, where it is the last one."""
-        last_step = trainer.global_step == trainer.max_steps - 1
-        if last_step and (batch_idx + 1) % trainer.accumulate_grad_batches == 0:
-            trainer.val_check_batch = trainer.fit_loop.epoch_loop.total_batch_idx + 1
-
-
-class StopWhenNotFinite(Callback):
-    """Ends a training whose loss is no number any more, with a line instead of a useless night.
-
-    Args:
-        every_n_steps: how often to look; looking waits for the device.
-    """
-
-    def __init__(self, every_n_steps: int = 10) -> None:
-        self.every_n_steps = every_n_steps
-
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Look at the loss."""
-        if trainer.global_step % self.every_n_steps:
-            return
-        loss = outputs["loss"] if isinstance(outputs, dict) else outputs
-        if loss is not None and not bool(torch.isfinite(loss)):
-            raise TrainingError(
-                describe(
-                    f"training: the loss is {float(loss)} at step {trainer.global_step}",
-                    do="lower the learning rate (optimizer.lr=...), or look at the data",
-                )
-            )
 
 
 class TensorBoardExamples(Callback):

@@ -7,7 +7,8 @@ import logging
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ class RunFolder:
 
     Args:
         path: the folder; `make` makes it.
+
+    Attributes:
+        facts: plain values that `environment.json` holds besides those it is given.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -35,6 +39,7 @@ class RunFolder:
         self.model = self.path / "model"
         self.test = self.path / "test"
         self.examples = self.path / "examples"
+        self.facts: dict[str, Any] = {}
 
     def make(self, going_on: Path | None = None) -> None:
         """Make the folder where it is missing.
@@ -61,8 +66,9 @@ class RunFolder:
             ) from error
 
     def remove_unstarted(self) -> None:
-        """Remove what a run left that stopped before its first step: the log alone."""
-        (self.path / "log.txt").unlink(missing_ok=True)
+        """Remove what a run left that stopped before it wrote its settings: the log alone."""
+        if not (self.path / "config.yaml").exists():
+            (self.path / "log.txt").unlink(missing_ok=True)
 
     def write_config(self, text: str) -> None:
         """Write all settings, `config.yaml`."""
@@ -74,7 +80,7 @@ class RunFolder:
         Args:
             facts: plain values, such as the data's fingerprint.
         """
-        content = {**environment(), **facts}
+        content = {**environment(), **facts, **self.facts}
         self._write("environment.json", json.dumps(content, indent=2) + "\n")
 
     def _write(self, name: str, text: str) -> None:
@@ -82,19 +88,26 @@ class RunFolder:
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(self.path / name)
 
-    def log_to_file(self) -> logging.Handler:
-        """Send audiocx's log to `log.txt`, warnings to the terminal, too; the caller closes the handler."""
-        handler = logging.FileHandler(self.path / "log.txt", encoding="utf-8")
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    @contextmanager
+    def logged(self) -> Iterator[None]:
+        """Send audiocx's log to `log.txt`, warnings to the terminal, too, and leave the logger as it was."""
+        file = logging.FileHandler(self.path / "log.txt", encoding="utf-8")
+        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        # A logger without a handler prints warnings by itself; with one it does not.
+        terminal = logging.StreamHandler()
+        terminal.setLevel(logging.WARNING)
         logger = logging.getLogger("audiocx")
+        level = logger.level
         logger.setLevel(logging.INFO)
-        logger.addHandler(handler)
-        if not any(type(known) is logging.StreamHandler for known in logger.handlers):
-            # A logger without a handler prints warnings by itself; with one it does not.
-            terminal = logging.StreamHandler()
-            terminal.setLevel(logging.WARNING)
-            logger.addHandler(terminal)
-        return handler
+        for handler in (file, terminal):
+            logger.addHandler(handler)
+        try:
+            yield
+        finally:
+            for handler in (file, terminal):
+                logger.removeHandler(handler)
+            file.close()
+            logger.setLevel(level)
 
 
 def environment() -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -17,9 +18,14 @@ from audiocx.models.checkpoint import CHECKPOINT_KEY
 from audiocx.models.conditions import Conditions
 from audiocx.models.separator import Separator
 
-RANDOM_STATE_KEY = "audiocx_random_state"
 MONITOR = "val/si_sdr_improvement_db"
 """What the best checkpoint is chosen by; higher is better."""
+
+
+def monitored_score(trainer: lightning.Trainer) -> float:
+    """Return the score of the validation that ends; NaN, and none at all, count as the lowest there is."""
+    score = float(trainer.callback_metrics.get(MONITOR, math.nan))
+    return -math.inf if math.isnan(score) else score
 
 
 class MaskingTask(lightning.LightningModule):
@@ -45,8 +51,6 @@ class MaskingTask(lightning.LightningModule):
         self.make_optimizer = optimizer
         self.make_scheduler = scheduler
         self._improvements: list[Tensor] = []
-        self._random_state = torch.get_rng_state()
-        self._resumed_random_state: Tensor | None = None
 
     def forward(self, batch: Batch) -> Tensor:
         """Estimate the sources of a batch, (batch, source, channel, sample)."""
@@ -88,18 +92,3 @@ class MaskingTask(lightning.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the separator's config, so that a checkpoint alone is enough to enhance a file."""
         checkpoint[CHECKPOINT_KEY] = self.separator.config
-        checkpoint[RANDOM_STATE_KEY] = self._random_state
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Remember the random state; it is taken up by the first step, after all else has drawn."""
-        self._resumed_random_state = checkpoint.get(RANDOM_STATE_KEY)
-
-    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Go on with the random numbers (level jitter) where the checkpoint left them."""
-        if self._resumed_random_state is not None:
-            torch.set_rng_state(self._resumed_random_state.cpu())
-            self._resumed_random_state = None
-
-    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        """Keep the random state behind this step: validation draws from it, too."""
-        self._random_state = torch.get_rng_state()
