@@ -48,7 +48,12 @@ def mean_power(waveform: Waveform) -> float:
 
 
 def mix(
-    speech: Waveform, noise: Waveform, snr_db: float, level_dbfs: float, sample_rate: int
+    speech: Waveform,
+    noise: Waveform,
+    snr_db: float,
+    level_dbfs: float,
+    sample_rate: int,
+    target: Waveform | None = None,
 ) -> tuple[Waveform, Waveform]:
     """Add noise to speech at a signal-to-noise ratio, and set the level of the mixture.
 
@@ -63,9 +68,10 @@ def mix(
         snr_db: signal-to-noise ratio in dB.
         level_dbfs: root mean square of the mixture in dB of full scale; lower where its peak would pass 0.99.
         sample_rate: in Hz.
+        target: the part of the speech that is wanted, as its direct sound; None is all of it.
 
     Returns:
-        The mixture and the speech in it, both (sample,) float32.
+        The mixture and the target in it, both (sample,) float32.
 
     Raises:
         DataError: the speech or the noise is silent.
@@ -76,7 +82,7 @@ def mix(
         if power <= 0:
             raise DataError(describe(f"a {name} piece is silent and cannot be mixed at a given SNR"))
     gain = np.sqrt(speech_power / noise_power * 10 ** (-snr_db / 10))
-    return set_level(speech + np.float32(gain) * noise, speech, level_dbfs)
+    return set_level(speech + np.float32(gain) * noise, speech if target is None else target, level_dbfs)
 
 
 def set_level(mixture: Waveform, target: Waveform, level_dbfs: float) -> tuple[Waveform, Waveform]:

@@ -23,6 +23,8 @@ class Stream(IntEnum):
     HARMONIC_VOICE = 6
     TEST_PLAN = 7
     CHANNEL = 8
+    MIX_PLAN = 9
+    AUGMENTATION = 10
 
 
 def generator(seed: int, index: int, stream: Stream) -> np.random.Generator:

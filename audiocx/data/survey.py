@@ -112,16 +112,20 @@ def measure(recording: Recording) -> Facts:
     for start in range(0, recording.n_samples, step):
         piece = recording.read(start, min(step, recording.n_samples - start))
         powers.append(np.max([frame_powers(channel, rate) for channel in piece], axis=0))
-        spectrum += _mean_spectrum(piece.mean(axis=0))
+        spectrum += summed_spectrum(piece.mean(axis=0))
     active = active_frames(np.concatenate(powers))
-    high = np.linspace(0, rate / 2, len(spectrum)) > NARROW_EDGE_HZ
-    share = spectrum[high].sum() / max(spectrum.sum(), 1e-30)
-    can_tell = rate / 2 > NARROW_EDGE_HZ * 1.2 and bool(active.any())
-    is_narrow = can_tell and bool(share < 10 ** (NARROW_SHARE_DB / 10))
+    is_narrow = bool(active.any()) and lacks_highs(spectrum, rate)
     return Facts(active, is_narrow, hash_of_file(recording.path))
 
 
-def _mean_spectrum(waveform: NDArray[np.float32]) -> NDArray[np.float64]:
+def lacks_highs(spectrum: NDArray[np.float64], rate: int) -> bool:
+    """Tell from a summed power spectrum (frequency,) whether a sound has nothing above 4 kHz."""
+    high = np.linspace(0, rate / 2, len(spectrum)) > NARROW_EDGE_HZ
+    share = spectrum[high].sum() / max(spectrum.sum(), 1e-30)
+    return rate / 2 > NARROW_EDGE_HZ * 1.2 and bool(share < 10 ** (NARROW_SHARE_DB / 10))
+
+
+def summed_spectrum(waveform: NDArray[np.float32]) -> NDArray[np.float64]:
     """Summed power spectrum (frequency,) of windowed pieces of 1024 samples."""
     n_frames = max(1, len(waveform) // 1024)
     frames = np.resize(waveform, n_frames * 1024) if len(waveform) < 1024 else waveform[: n_frames * 1024]
@@ -153,7 +157,7 @@ class Survey:
         Raises:
             DataError: a pair is unequal, a file is broken, or holds NaN or Inf; names it.
         """
-        infos = _all(pairs, lambda pair: probe_pair(pair.mixture, pair.sources), "reading headers")
+        infos = in_threads(pairs, lambda pair: probe_pair(pair.mixture, pair.sources), "reading headers")
         rows = list(zip(pairs, infos, strict=True))
 
         def open_pair(row: tuple[Pair, list[Any]]) -> OpenedPair:
@@ -167,7 +171,7 @@ class Survey:
             content = hash_of([pair.name, [each.sha256 for each in facts]])
             return OpenedPair(pair.name, mixture, sources, tuple(facts[1:]), content)
 
-        opened = _all(rows, open_pair, "reading files")
+        opened = in_threads(rows, open_pair, "reading files")
         self._save()
         return opened
 
@@ -189,7 +193,7 @@ class Survey:
             log.warning("%s: the survey of the data is not kept (%s)", self.file.parent, error.strerror)
 
 
-def _all(rows: Sequence[Any], work: Callable[[Any], Any], what: str) -> list[Any]:
+def in_threads(rows: Sequence[Any], work: Callable[[Any], Any], what: str) -> list[Any]:
     """Do a piece of work for every row in threads (decoding releases the interpreter), with progress.
 
     Raises:

@@ -1,0 +1,159 @@
+"""Which sound comes next: by class and duration, not by file.
+
+Speech: a corpus in proportion to the root of its seconds, within it a talker evenly, a piece by its seconds.
+Noise: a class in proportion to the root of its seconds, a file within it by its seconds. Responses: a room in
+proportion to the root of their number, a response within it evenly. The root lies between "every class
+alike", which repeats small ones, and "every second alike", which forgets them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+import numpy as np
+
+from audiocx.data.sounds import Sounds
+from audiocx.data.table import Row
+
+
+class Weights:
+    """Draws numbers in proportion to weights."""
+
+    def __init__(self, weights: Sequence[float]) -> None:
+        self.ends = np.cumsum(weights)
+
+    def draw(self, random: np.random.Generator) -> int:
+        """Draw one number."""
+        place = int(np.searchsorted(self.ends, random.random() * self.ends[-1], side="right"))
+        return min(place, len(self.ends) - 1)
+
+
+class Group:
+    """Sounds that are drawn by their seconds.
+
+    Attributes:
+        name: of the talker, class or room.
+        members: numbers of the sounds.
+        seconds: of all together.
+    """
+
+    def __init__(self, name: str, members: Sequence[int], seconds: Sequence[float]) -> None:
+        self.name = name
+        self.members = list(members)
+        self.seconds = float(sum(seconds))
+        self._weights = Weights(seconds)
+
+    def draw(self, random: np.random.Generator) -> int:
+        """Draw a member."""
+        return self.members[self._weights.draw(random)]
+
+
+class Speech:
+    """Speech of one part: corpora of talkers of pieces.
+
+    Pieces of one talker may follow one another to fill an example. Of a pool of unnamed people, only those of
+    one recording may: two of its files are two people for all that is known.
+
+    Args:
+        sounds: the store.
+        rows: of the part; silent ones are left out.
+        pools: patterns of speakers' names that stand for several people.
+    """
+
+    def __init__(self, sounds: Sounds, rows: Sequence[Row], pools: Sequence[str]) -> None:
+        self.sounds = sounds
+        self.facts: dict[int, dict[str, str]] = {}
+        talkers: dict[tuple[str, str], list[int]] = {}
+        alike: dict[tuple[str, str, str], list[int]] = {}
+        self._key: dict[int, tuple[str, str, str]] = {}
+        for row in rows:
+            number = sounds.numbers[str(row.path)]
+            if sounds.sounds[number].active_power <= 0:
+                continue
+            corpus, speaker = row.facts["corpus"], row.facts["speaker"]
+            is_pool = any(fnmatchcase(speaker, pattern) for pattern in pools)
+            key = (corpus, speaker, row.facts["recording"] if is_pool else "")
+            self.facts[number] = row.facts
+            self._key[number] = key
+            talkers.setdefault((corpus, speaker), []).append(number)
+            alike.setdefault(key, []).append(number)
+        self.talkers = {key: _group(sounds, key[1], members) for key, members in talkers.items()}
+        self._alike = {key: _group(sounds, key[1], members) for key, members in alike.items()}
+        self.corpora = {
+            corpus: [talker for (name, _), talker in self.talkers.items() if name == corpus]
+            for corpus in dict.fromkeys(name for name, _ in self.talkers)
+        }
+        self._corpora = list(self.corpora.values())
+        self._weights = Weights([_root(groups) for groups in self._corpora])
+
+    def draw(self, random: np.random.Generator) -> int:
+        """Draw a piece."""
+        talkers = self._corpora[self._weights.draw(random)]
+        return talkers[int(random.integers(len(talkers)))].draw(random)
+
+    def another(self, random: np.random.Generator, number: int) -> int:
+        """Draw a piece of the same person, another one where there is one."""
+        group = self._alike[self._key[number]]
+        drawn = group.draw(random)
+        if drawn == number and len(group.members) > 1:
+            place = group.members.index(number)
+            drawn = group.members[
+                (place + 1 + int(random.integers(len(group.members) - 1))) % len(group.members)
+            ]
+        return drawn
+
+
+class Noise:
+    """Noise of one part: classes of files; silent ones are left out."""
+
+    def __init__(self, sounds: Sounds, rows: Sequence[Row]) -> None:
+        self.sounds = sounds
+        self.facts: dict[int, dict[str, str]] = {}
+        classes: dict[str, list[int]] = {}
+        for row in rows:
+            number = sounds.numbers[str(row.path)]
+            if sounds.sounds[number].active_power > 0:
+                self.facts[number] = row.facts
+                classes.setdefault(row.facts["class"], []).append(number)
+        self.classes = {name: _group(sounds, name, members) for name, members in classes.items()}
+        self._groups = list(self.classes.values())
+        self._weights = Weights([_root([group]) for group in self._groups])
+
+    def draw(self, random: np.random.Generator, not_of: str = "") -> int:
+        """Draw a file, of another recording than the one named where there is another."""
+        for _ in range(20):
+            number = self._groups[self._weights.draw(random)].draw(random)
+            if not not_of or self.facts[number]["recording"] != not_of:
+                break
+        return number
+
+
+class Rooms:
+    """Responses of one part: rooms of responses, each channel a response; silent ones are left out."""
+
+    def __init__(self, sounds: Sounds, rows: Sequence[Row]) -> None:
+        self.sounds = sounds
+        self.facts: dict[int, dict[str, str]] = {}
+        self.rooms: dict[str, list[int]] = {}
+        for row in rows:
+            number = sounds.numbers[str(row.path)]
+            if sounds.sounds[number].active_power > 0:
+                self.facts[number] = row.facts
+                self.rooms.setdefault(row.facts["room"], []).append(number)
+        self._rooms = list(self.rooms.values())
+        self._weights = Weights([len(members) ** 0.5 for members in self._rooms])
+
+    def draw(self, random: np.random.Generator) -> tuple[int, int]:
+        """Draw a response and one of its channels."""
+        members = self._rooms[self._weights.draw(random)]
+        number = members[int(random.integers(len(members)))]
+        return number, int(random.integers(self.sounds.sounds[number].n_channels))
+
+
+def _group(sounds: Sounds, name: str, members: Sequence[int]) -> Group:
+    return Group(name, members, [sounds.seconds(number) for number in members])
+
+
+def _root(groups: Sequence[Group]) -> float:
+    return float(sum(group.seconds for group in groups)) ** 0.5
