@@ -31,6 +31,7 @@ ALLOWED: dict[str, set[str]] = {
         "signal", "audio", "layers", "models", "losses", "metrics", "data",
         "training", "inference", "evaluation", "spatial", "pretrained",
     },
+    "__main__": {"apps"},
 }  # fmt: skip
 
 

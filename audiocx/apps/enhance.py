@@ -9,7 +9,9 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -236,6 +238,7 @@ def enhance(options: argparse.Namespace) -> int:
         )
     check_output_folder(output)
 
+    from audiocx.audio.writing import make_folders, remove_empty
     from audiocx.inference.enhancer import Enhancer, choose_device
     from audiocx.inference.file_batch import Job
     from audiocx.models.checkpoint import load
@@ -244,13 +247,33 @@ def enhance(options: argparse.Namespace) -> int:
     separator = load(options.checkpoint, trust=options.trust)
     enhancer = Enhancer(separator, device=options.device, block_seconds=options.block_seconds)
     try:
-        output.mkdir(parents=True, exist_ok=True)
+        made = make_folders(output)
     except OSError as error:
         raise OutputError(describe(f"output folder {output} cannot be made", got=error.strerror)) from None
     display = Display(len(pairs), quiet=options.quiet)
     n_files = f"{len(pairs)} file{'s' if len(pairs) != 1 else ''}"
     display.say(f"{n_files} -> {output}{os.sep} on {enhancer.device}")
-    return run([Job(*pair) for pair in pairs], enhancer, display, overwrite=options.overwrite)
+    try:
+        return run([Job(*pair) for pair in pairs], enhancer, display, overwrite=options.overwrite)
+    finally:
+        remove_empty(made)
+
+
+@contextmanager
+def ending_as_ctrl_c() -> Iterator[None]:
+    """Let a terminal that closes, or a job's end, interrupt as Ctrl-C does: what is finished is kept and told."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    known = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    numbers = [number for number in known if signal.getsignal(number) == signal.SIG_DFL]  # not under nohup
+    for number in numbers:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def run(jobs: Sequence[Job], enhancer: Enhancer, display: Display, *, overwrite: bool) -> int:
@@ -260,7 +283,7 @@ def run(jobs: Sequence[Job], enhancer: Enhancer, display: Display, *, overwrite:
     tally = Tally()
     interrupted = False
     try:
-        with display.progress:
+        with ending_as_ctrl_c(), display.progress:
             for job in jobs:
                 with display.file(job.input.name) as advance:
                     outcome = enhance_file(enhancer, job, overwrite=overwrite, progress=advance)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from audiocx.audio.remarks import without_remarks
 from audiocx.audio.truncation import missing_data
 from audiocx.errors import AudioFileError, describe
 
@@ -143,7 +145,8 @@ def _open(path: str | Path) -> soundfile.SoundFile:
         with path.open("rb"):
             pass  # libsndfile words every refusal as "System error"; the operating system says which
         # Bytes, because a name need not be text in any encoding.
-        file = _Decoder(os.fsencode(path) if os.name == "posix" else str(path))
+        with without_remarks():
+            file = _Decoder(os.fsencode(path) if os.name == "posix" else str(path))
     except OSError as error:
         raise AudioFileError(describe(f"{name}: cannot be read", got=error.strerror or str(error))) from None
     except soundfile.LibsndfileError as error:
@@ -167,7 +170,7 @@ def _check_header(file: soundfile.SoundFile, path: Path, name: str) -> None:
         raise AudioFileError(describe(f"{name}: the sample rate is {file.samplerate} Hz"))
     if file.frames <= 0 or file.channels <= 0:
         raise AudioFileError(describe(f"{name}: no samples (0 at {file.samplerate} Hz)"))
-    missing = missing_data(path, file.format, file.extra_info)
+    missing = missing_data(path, file.format, file.extra_info, file.frames)
     if missing is not None:
         raise AudioFileError(
             describe(f"{name}: the file is truncated", expected=missing.expected, got=missing.got)
@@ -191,12 +194,14 @@ def _decode(
     name = printable(path)
     declared = file.frames
     end = declared if n_samples is None else min(declared, start + n_samples)
+    quiet = without_remarks if file.format == "MP3" else nullcontext
     position = start
     try:
         if start > 0:
             file.seek(start)
         while position < end:
-            samples = file.read(min(block_samples, end - position), dtype="float32", always_2d=True)
+            with quiet():
+                samples = file.read(min(block_samples, end - position), dtype="float32", always_2d=True)
             if len(samples) == 0:
                 break
             if not np.isfinite(samples).all():
@@ -206,7 +211,8 @@ def _decode(
     except soundfile.LibsndfileError as error:
         raise AudioFileError(
             describe(
-                f"{name}: broken after {position / file.samplerate:.3f} s",
+                f"{name}: broken between {position / file.samplerate:.2f} s"
+                f" and {min(end, position + block_samples) / file.samplerate:.2f} s",
                 got=_reason(error),
             )
         ) from None

@@ -17,9 +17,19 @@ _SIZE_LINES = {
     "WAVEX": r"data",
     "AIFF": r"SSND",
     "AU": r"Data Size",
+    "CAF": r"data",
+    "SVX": r"BODY",
     "W64": r"riff",
     "RF64": r"Riff size",
 }
+
+# Where a header states the samples of each channel: a line of the log, or of the file's own header.
+_SAMPLE_LINES = {
+    "CAF": r"Valid frames",  # compressed packets
+    "AVR": r"Frames",
+}
+_NIST_HEADER_BYTES = 1024
+_NIST_SAMPLES = re.compile(rb"^sample_count -i (\d+)", re.MULTILINE)
 
 _PLACEHOLDERS = ((0x7FFF_0000, 0x8000_0000), (0xFFFF_0000, 0xFFFF_FFFF))
 """Sizes that programs write when they write to a pipe and cannot come back: the length is then the file's."""
@@ -35,19 +45,23 @@ class Missing(NamedTuple):
     got: str
 
 
-def missing_data(path: Path, container: str, log: str) -> Missing | None:
+def missing_data(path: Path, container: str, log: str, n_samples: int) -> Missing | None:
     """Compare the size that a header states with the file.
 
     Args:
         path: the file.
         container: libsndfile's name of the format.
         log: libsndfile's `extra_info` after opening.
+        n_samples: samples of each channel that libsndfile expects to decode.
 
     Returns:
         None where nothing is missing or the container cannot tell before decoding.
     """
     if container == "OGG":
         return _missing_in_ogg(path)
+    stated_samples = _stated_samples(path, container, log)
+    if stated_samples is not None and n_samples < stated_samples:
+        return Missing(f"{stated_samples} samples by its header", f"{n_samples}")
     label = _SIZE_LINES.get(container)
     if label is None:
         return None
@@ -58,6 +72,17 @@ def missing_data(path: Path, container: str, log: str) -> Missing | None:
     if stated <= present or any(low <= stated <= high for low, high in _PLACEHOLDERS):
         return None
     return Missing(f"{stated} bytes by its header", f"{present}")
+
+
+def _stated_samples(path: Path, container: str, log: str) -> int | None:
+    """Samples of each channel by the header; None where it does not say."""
+    match: re.Match[str] | re.Match[bytes] | None = None
+    if container == "NIST":
+        with path.open("rb") as file:
+            match = _NIST_SAMPLES.search(file.read(_NIST_HEADER_BYTES))
+    elif container in _SAMPLE_LINES:
+        match = re.search(rf"^\s*{_SAMPLE_LINES[container]}\s*:\s*(\d+)", log, re.MULTILINE)
+    return None if match is None else int(match.group(1))
 
 
 def _missing_in_ogg(path: Path) -> Missing | None:

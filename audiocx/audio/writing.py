@@ -13,6 +13,7 @@ import os
 import stat
 import tempfile
 import uuid
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,18 +62,51 @@ _FORMS = {
 }
 
 
+_AS_FINE = {"ALAC_20": "PCM_24", "ALAC_24": "PCM_24", "ALAC_32": "PCM_32", "DWVW_24": "PCM_24"}
+"""Forms that WAV lacks and that hold more than 16 bits."""
+
+
 def wav_subtype(subtype: str) -> str:
     """The subtype for a WAV file made from a file of this subtype.
 
-    The same where WAV has it and keeps every length to the sample; `PCM_16` for all others, such as Vorbis,
-    MP3 and ADPCM.
+    The same where WAV has it and keeps every length to the sample, else the PCM that is as fine: `PCM_16` for
+    most, such as Vorbis, MP3 and ADPCM.
     """
-    return subtype if subtype in _FORMS else "PCM_16"
+    return subtype if subtype in _FORMS else _AS_FINE.get(subtype, "PCM_16")
 
 
 def clips(subtype: str) -> bool:
     """Whether samples beyond full scale cannot be written in this subtype."""
     return _FORMS[subtype].bits > 0
+
+
+def make_folders(folder: Path) -> list[Path]:
+    """Make a folder and those around it.
+
+    Returns:
+        The ones that were not there, the innermost first, for `remove_empty`.
+
+    Raises:
+        OSError: it cannot be made; then none is left behind.
+    """
+    missing = []
+    place = folder
+    while not os.path.lexists(place) and place != place.parent:
+        missing.append(place)
+        place = place.parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        remove_empty(missing)
+        raise
+    return missing
+
+
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Remove the folders that are empty, in this order; the others stay."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 @dataclass(frozen=True)
@@ -96,7 +130,7 @@ class AudioWriter:
     """Write a WAV file of any length, block by block, in bounded memory.
 
     Use it in a `with` statement and call `commit` at its end: the file appears whole under its name then, and
-    only then. Whatever else ends the block, an error or Ctrl-C, leaves nothing behind.
+    only then. Whatever else ends the block, an error or Ctrl-C, leaves nothing behind, nor folders made for it.
 
     Args:
         path: the file to make; its folder is made where there is none. An existing file is replaced at the
@@ -117,6 +151,7 @@ class AudioWriter:
         self._n_samples = 0
         self._peak = 0.0
         self._form = _FORMS[subtype]
+        self._made: list[Path] = []
         self._temporary = self.path.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}.part")
         self._samples: tempfile.SpooledTemporaryFile[bytes] = tempfile.SpooledTemporaryFile(  # noqa: SIM115
             max_size=IN_MEMORY_BYTES, dir=str(self.path.parent)
@@ -124,12 +159,15 @@ class AudioWriter:
 
     def __enter__(self) -> AudioWriter:
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._made = make_folders(self.path.parent)
             # Said now rather than after an hour of work: a name too long, or a folder of that name.
             if self.path.exists() and stat.S_ISDIR(self.path.stat().st_mode):
                 raise IsADirectoryError(errno.EISDIR, "a folder has that name")
+            # Only to see that it can be; a process that is killed meanwhile leaves nothing.
             self._temporary.touch(exist_ok=False)
+            self._temporary.unlink()
         except OSError as error:
+            remove_empty(self._made)
             raise self._unwritable(error) from None
         return self
 
@@ -140,6 +178,7 @@ class AudioWriter:
             self._samples.close()
         with suppress(OSError):
             self._temporary.unlink()
+        remove_empty(self._made)  # where the file was made, they are not empty
 
     def write(self, waveform: NDArray[np.float32]) -> None:
         """Append samples, float32 (channel, sample).

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -145,7 +146,7 @@ def test_one_broken_file_alone_is_exit_1(folder, checkpoint, capsys):
     assert captured.out == ""
     assert captured.err.startswith("failed: x.wav: ")
     assert captured.err.count("\n") == 1
-    assert files_below(folder / "enhanced") == []
+    assert not (folder / "enhanced").exists()
 
 
 def test_rescaling_is_told(folder, checkpoint, capsys, monkeypatch):
@@ -229,6 +230,42 @@ def test_ctrl_c_keeps_what_is_finished(folder, checkpoint, capsys, monkeypatch):
     stub_model(monkeypatch, 0.5)
     assert main(["in", "-o", "out", "--checkpoint", checkpoint]) == 0  # goes on where it stood
     assert "2 enhanced, 1 skipped" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals differ")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_the_end_of_a_job_keeps_what_is_finished(folder, checkpoint, capsys, monkeypatch, number):
+    separator = Gain(0.5)
+    calls = []
+
+    def forward(waveform, conditions=None):
+        calls.append(waveform)
+        if len(calls) == 2:
+            os.kill(os.getpid(), number)
+        return waveform[:, None]
+
+    before = signal.getsignal(number)
+    monkeypatch.setattr(separator, "forward", forward)
+    monkeypatch.setattr("audiocx.models.checkpoint.load", lambda path, trust: separator)
+
+    assert main(["in", "-o", "out", "--checkpoint", checkpoint]) == 130
+    assert files_below(folder / "out") == ["a_enhanced.wav"]  # no hidden ones either
+    assert "interrupted; finished files are kept: 1 enhanced" in capsys.readouterr().out
+    assert signal.getsignal(number) == before
+
+
+def test_interrupted_at_once_it_leaves_no_folder(folder, checkpoint, monkeypatch):
+    def load(path, trust):
+        separator = Gain(0.5)
+        monkeypatch.setattr(separator, "forward", forward)
+        return separator
+
+    def forward(waveform, conditions=None):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("audiocx.models.checkpoint.load", load)
+    assert main(["in", "-o", "out/deep", "--checkpoint", checkpoint]) == 130
+    assert not (folder / "out").exists()
 
 
 def test_options_may_stand_anywhere():

@@ -52,8 +52,9 @@ def test_companded_forms_are_kept(tmp_path, subtype):
 def test_subtypes_that_wav_keeps():
     kept = ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"]
     assert [wav_subtype(subtype) for subtype in kept] == kept
-    for subtype in ("VORBIS", "OPUS", "MPEG_LAYER_III", "MS_ADPCM", "GSM610", "PCM_S8", "ALAC_24"):
+    for subtype in ("VORBIS", "OPUS", "MPEG_LAYER_III", "MS_ADPCM", "GSM610", "PCM_S8", "ALAC_16"):
         assert wav_subtype(subtype) == "PCM_16"
+    assert [wav_subtype(f"ALAC_{bits}") for bits in (20, 24, 32)] == ["PCM_24", "PCM_24", "PCM_32"]
     assert [clips(subtype) for subtype in kept] == [True] * 4 + [False] * 2 + [True] * 2
 
 
@@ -102,7 +103,7 @@ def test_whatever_ends_it_early_leaves_what_was_there(tmp_path, monkeypatch, err
     def fail():
         with AudioWriter(path, 16_000, 1) as writer:
             writer.write(np.ones((1, 5000), np.float32))
-            assert len(list(tmp_path.iterdir())) >= 2  # the temporary name is there meanwhile
+            assert os.listdir(tmp_path) == ["a.wav"]  # so that a process that is killed leaves nothing either
             raise error
 
     with pytest.raises(error):
@@ -115,6 +116,15 @@ def test_without_a_commit_there_is_no_file(tmp_path):
     with AudioWriter(tmp_path / "a.wav", 16_000, 1) as writer:
         writer.write(np.ones((1, 5), np.float32))
     assert os.listdir(tmp_path) == []
+
+
+def test_folders_made_for_nothing_are_removed(tmp_path):
+    (tmp_path / "kept").mkdir()
+    with AudioWriter(tmp_path / "kept" / "a" / "b" / "c.wav", 16_000, 1):
+        assert (tmp_path / "kept" / "a" / "b").is_dir()
+    assert os.listdir(tmp_path / "kept") == []
+    write(tmp_path / "kept" / "a" / "b" / "c.wav", np.zeros(10))
+    assert os.listdir(tmp_path / "kept" / "a" / "b") == ["c.wav"]
 
 
 def test_a_long_output_waits_on_the_disk(tmp_path, monkeypatch):
