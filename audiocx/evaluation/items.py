@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from audiocx.metrics.accumulate import FAILED_DB, PERFECT_DB
+from audiocx.metrics.bounds import bounded_value
 from audiocx.metrics.perception import Score, undefined
-from audiocx.metrics.table import Metric, improvement_name, lower_is_better
+from audiocx.metrics.table import Metric, improvement, improvement_name
 from audiocx.metrics.waveform import attenuation_db
 from audiocx.signal.stft import STFT
 
@@ -39,11 +39,6 @@ class ItemScores:
         self.values[name] = score.value
         if score.reason:
             self.reasons[name] = score.reason
-
-
-def bounded_value(value: float) -> float:
-    """Bound a score to -60 and 100, which is how silence and a perfect estimate count in means; NaN stays."""
-    return value if math.isnan(value) else min(max(value, FAILED_DB), PERFECT_DB)
 
 
 def mean_over_sources(estimate: Tensor, target: Tensor, mixture: Tensor, metric: Metric, stft: STFT) -> Score:
@@ -72,15 +67,6 @@ def mean_over_sources(estimate: Tensor, target: Tensor, mixture: Tensor, metric:
     if len(scores) == 1:
         return Score(scores[0])
     return Score(sum(bounded_value(value) for value in scores) / len(scores))
-
-
-def _improvement(name: str, estimate: Score, given: Score, is_clean: bool) -> Score:
-    if is_clean or (math.isinf(given.value) and given.value > 0):
-        return undefined("the input is clean")
-    if math.isnan(estimate.value) or math.isnan(given.value):
-        return undefined(estimate.reason or given.reason)
-    difference = bounded_value(estimate.value) - bounded_value(given.value)
-    return Score(-difference if lower_is_better(name) else difference)
 
 
 def score_item(
@@ -117,8 +103,8 @@ def score_item(
                 score = mean_over_sources(estimate, target, mixture, metric, stft)
             results[system].add(metric.name, score)
             results[system].add(f"input_{metric.name}", given)
-            improvement = _improvement(metric.name, score, given, is_clean)
-            results[system].add(improvement_name(metric.name), improvement)
+            gain = improvement(metric.name, score, given, is_clean=is_clean)
+            results[system].add(improvement_name(metric.name), gain)
     if all_silent:
         for system, estimate in estimates.items():
             level = attenuation_db(estimate.flatten(), given_waveforms.flatten())

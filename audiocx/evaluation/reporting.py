@@ -18,17 +18,15 @@ from audiocx.errors import OutputError, describe
 from audiocx.evaluation.items import ATTENUATION
 from audiocx.evaluation.scoring import Row
 from audiocx.evaluation.summary import score_names
-from audiocx.evaluation.tables import Report, failures, notes, tables
-
-WIDTH = 100
-"""Columns that tables take at most."""
+from audiocx.evaluation.tables import WIDTH, Report, failures, notes, tables
 
 
 def print_report(report: Report, console: Console) -> None:
     """Print tables, notes and failures; a table takes at most 100 columns, as it does in a file or pipe."""
     wide = console if console.is_terminal else Console(file=console.file, width=WIDTH)
     for table in tables(report):
-        wide.print(table.rich(), width=min(WIDTH, wide.width))
+        width = min(WIDTH, wide.width)
+        wide.print(table.rich(width), width=width)
         if table.note:
             console.print(table.note, style="dim", highlight=False, markup=False, soft_wrap=True)
     for line in notes(report):

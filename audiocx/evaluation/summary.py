@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
-from audiocx.evaluation.items import ATTENUATION, bounded_value
+from audiocx.evaluation.items import ATTENUATION
 from audiocx.evaluation.scoring import Row, Scores
 from audiocx.evaluation.statistics import Interval, cluster_interval
+from audiocx.metrics.bounds import bounded_value
 from audiocx.metrics.table import improvement_name, lower_is_better
 
 NOT_NOISY = ("clean", "noise")

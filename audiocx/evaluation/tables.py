@@ -25,8 +25,11 @@ HEADINGS = {
     "stoi": "STOI",
     "estoi": "ESTOI",
     "phase_error_rad": "phase",
+    "group_delay_error_rad": "delay",
 }
 PRIMARY = "si_sdr_db"
+WIDTH = 100
+"""Columns that tables take at most."""
 NOTHING = "–"
 FEWEST_SHOWN = 5
 """With fewer items tables show a mean alone; summary.json has its interval."""
@@ -48,17 +51,22 @@ class PlainTable:
     rows: list[list[str]]
     note: str = ""
 
-    def rich(self) -> Table:
-        """For the terminal."""
+    def rich(self, width: int = WIDTH) -> Table:
+        """For a terminal of so many columns; where it is narrow, its own columns stand closer."""
+        cells = zip(self.columns, *self.rows, strict=True)
+        wanted = sum(max(map(len, column)) + 2 for column in cells)
         table = Table(
             title=escape(self.title),
             title_justify="left",
             title_style="bold",
             box=box.SIMPLE_HEAD,
-            padding=(0, 1, 0, 0),
+            padding=(0, 1 if wanted < width else 0, 0, 0),
         )
         for index, name in enumerate(self.columns):
-            table.add_column(escape(name), justify="left" if index == 0 else "right", overflow="fold")
+            # Where it is narrow, names are folded and numbers stay whole.
+            table.add_column(
+                escape(name), justify="left" if index == 0 else "right", overflow="fold", no_wrap=index > 0
+            )
         for row in self.rows:
             table.add_row(*(escape(cell) for cell in row))
         return table
@@ -136,12 +144,13 @@ def primary_metric(metrics: Sequence[str]) -> str:
 
 
 def headline_table(report: Report) -> PlainTable:
-    """One line a system: means over the noisy items."""
+    """One line a system: means over the noisy items; how many those are, where systems failed on some."""
     metrics = report.scores.metrics
     primary = primary_metric(metrics)
     others = [metric for metric in metrics if metric != primary]
     unit = " dB" if primary.endswith("_db") else ""
-    columns = ["system", "files", heading(primary) + unit, "gain"]
+    counts = {summary.headline.files for summary in report.summaries}
+    columns = ["system", *(["files"] if len(counts) > 1 else []), heading(primary) + unit, "gain"]
     columns += [heading(metric) for metric in others] + ["reals"]
     rows = []
     for summary in report.summaries:
@@ -151,7 +160,7 @@ def headline_table(report: Report) -> PlainTable:
         rows.append(
             [
                 summary.system,
-                str(group.files),
+                *([str(group.files)] if len(counts) > 1 else []),
                 _with_interval(group.metrics.get(primary), digits),
                 "" if summary.system == NOISY else _with_interval(gain, digits, sign=True),
                 *(_mean(group, metric, _digits(metric)) for metric in others),
@@ -159,7 +168,7 @@ def headline_table(report: Report) -> PlainTable:
             ]
         )
     total = report.scores.n_items
-    counted = report.summaries[0].headline.files if report.summaries else 0
+    counted = max(counts, default=0)
     title = f"Test over {counted} noisy items of {total}"
     note = "±: 95 % interval over talkers and noises; gain: over the noisy input; reals: real parameters"
     return PlainTable(title, columns, rows, note)

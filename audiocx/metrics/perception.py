@@ -1,4 +1,4 @@
-"""Scores that predict listeners: STOI, ESTOI and PESQ, through the packages of the extra `metrics`.
+"""Scores that predict listeners: what they share, and PESQ, through the package of the extra `metrics`.
 
 Each takes one waveform (sample,) and returns a `Score`: a number, or NaN with the reason. A missing package
 is such a reason, so that an evaluation without it still gives everything else.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import math
-import warnings
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -23,9 +22,6 @@ from audiocx.signal.projections import check_pair
 
 PESQ_RATE = 16000
 """Sample rate of wideband PESQ (ITU-T P.862.2)."""
-
-STOI_TOO_SHORT = 1e-5
-"""What pystoi returns, with a warning, in place of a score when fewer than 30 frames are active."""
 
 
 class Score(NamedTuple):
@@ -47,13 +43,19 @@ def _package(name: str, purpose: str) -> ModuleType:
         raise missing_extra(name, "metrics", purpose) from error
 
 
-def _arrays(estimate: Tensor, target: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def waveforms(estimate: Tensor, target: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Check two waveforms (sample,) and give their samples.
+
+    Raises:
+        ShapeError: the shapes differ or there is more than one axis.
+    """
     check_shape(estimate, "sample", name="estimate")
     check_pair(estimate, target)
     return estimate.detach().cpu().double().numpy(), target.detach().cpu().double().numpy()
 
 
-def _silence(estimate: NDArray[np.float64], target: NDArray[np.float64]) -> str:
+def silence(estimate: NDArray[np.float64], target: NDArray[np.float64]) -> str:
+    """Say which of two waveforms is silent; empty where neither is."""
     if not target.any():
         return "silent target"
     return "" if estimate.any() else "silent estimate"
@@ -77,12 +79,12 @@ def pesq_wb(estimate: Tensor, target: Tensor, *, sample_rate: int) -> Score:
     Raises:
         ShapeError: the shapes differ or there is more than one axis.
     """
-    degraded, reference = _arrays(estimate, target)
+    degraded, reference = waveforms(estimate, target)
     try:
         pesq: Any = _package("pesq", "PESQ")
     except ImportError as error:
         return undefined(str(error))
-    if reason := _silence(degraded, reference):
+    if reason := silence(degraded, reference):
         return undefined(reason)
     if sample_rate != PESQ_RATE:
         degraded = soxr.resample(degraded, sample_rate, PESQ_RATE, quality="VHQ")
@@ -96,50 +98,3 @@ def pesq_wb(estimate: Tensor, target: Tensor, *, sample_rate: int) -> Score:
     except (pesq.PesqError, RuntimeError, ValueError) as error:
         return undefined(f"PESQ: {error}")
     return Score(value) if math.isfinite(value) else undefined("PESQ gave no finite score")
-
-
-def _stoi(estimate: Tensor, target: Tensor, sample_rate: int, extended: bool) -> Score:
-    degraded, reference = _arrays(estimate, target)
-    try:
-        pystoi: Any = _package("pystoi", "STOI")
-    except ImportError as error:
-        return undefined(str(error))
-    if reason := _silence(degraded, reference):
-        return undefined(reason)
-    too_short = undefined("fewer than 30 active frames (384 ms) for STOI")
-    # The scores do not depend on levels, but the package's constants do.
-    degraded, reference = degraded / np.abs(degraded).max(), reference / np.abs(reference).max()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)
-            value = float(pystoi.stoi(reference, degraded, sample_rate, extended=extended))
-    except (ValueError, IndexError):  # less than one frame of 256 samples at 10 kHz
-        return too_short
-    if value == STOI_TOO_SHORT:
-        return too_short
-    return Score(value) if math.isfinite(value) else undefined("STOI gave no finite score")
-
-
-def stoi(estimate: Tensor, target: Tensor, *, sample_rate: int) -> Score:
-    """Short-time objective intelligibility (Taal et al. 2011), up to 1, through the package `pystoi`.
-
-    Args:
-        estimate: real waveform (sample,).
-        target: real waveform, same shape.
-        sample_rate: of both, in Hz; the package resamples to its 10 kHz.
-
-    Returns:
-        The score; NaN with a reason for silence, below 30 active frames, and without the package.
-
-    Raises:
-        ShapeError: the shapes differ or there is more than one axis.
-    """
-    return _stoi(estimate, target, sample_rate, extended=False)
-
-
-def estoi(estimate: Tensor, target: Tensor, *, sample_rate: int) -> Score:
-    """Extended STOI (Jensen, Taal 2016), up to 1: also punishes what modulated noise takes away.
-
-    Arguments, result and errors as for `stoi`.
-    """
-    return _stoi(estimate, target, sample_rate, extended=True)

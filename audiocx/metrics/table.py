@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from audiocx.errors import ConfigError, describe, nearest
+from audiocx.metrics.bounds import bounded_value
 from audiocx.metrics.perception import Score, undefined
 from audiocx.signal.stft import STFT
 
@@ -27,17 +28,21 @@ WORDS = {
     "si_sdr_db": "audiocx.metrics.waveform.si_sdr_db",
     "sdr_db": "audiocx.metrics.waveform.sdr_db",
     "snr_db": "audiocx.metrics.waveform.snr_db",
-    "stoi": "audiocx.metrics.perception.stoi",
-    "estoi": "audiocx.metrics.perception.estoi",
+    "stoi": "audiocx.metrics.intelligibility.stoi",
+    "estoi": "audiocx.metrics.intelligibility.estoi",
     "pesq_wb": "audiocx.metrics.perception.pesq_wb",
     "phase_error_rad": "audiocx.metrics.phase.phase_error_rad",
+    "group_delay_error_rad": "audiocx.metrics.phase.group_delay_error_rad",
 }
 
-QUICK = ("si_sdr_db", "sdr_db", "snr_db", "phase_error_rad")
+QUICK = ("si_sdr_db", "sdr_db", "snr_db", "phase_error_rad", "group_delay_error_rad")
 """What a training run reports at its end: tens of milliseconds a file."""
 
-PACKAGES = {"stoi": "pystoi", "estoi": "pystoi", "pesq_wb": "pesq"}
-"""The packages of the extra `metrics` that a word rests on; those words are also the slow ones."""
+PACKAGES = {"pesq_wb": "pesq"}
+"""The packages of the extra `metrics` that a word rests on."""
+
+SLOW = ("stoi", "estoi", "pesq_wb")
+"""Words that take long enough for several processes to pay."""
 
 UNITS = ("db", "rad", "seconds", "hz", "ms")
 
@@ -56,6 +61,30 @@ def improvement_name(name: str) -> str:
 def lower_is_better(name: str) -> bool:
     """Tell whether a metric is an error."""
     return "error" in name
+
+
+def improvement(name: str, estimate: Score, given: Score, *, is_clean: bool = False) -> Score:
+    """Measure how much better an estimate scores than the mixture that it was made from.
+
+    Args:
+        name: of the metric; of an error, less is better.
+        estimate: score of the estimate.
+        given: score of the mixture.
+        is_clean: the mixture is known to be clean; one with a score of `+inf` is in any case.
+
+    Returns:
+        The difference of the bounded scores; NaN with a reason where one is, or the mixture is clean.
+
+    Example:
+        >>> improvement("si_sdr_db", Score(9.0), Score(4.0)).value
+        5.0
+    """
+    if is_clean or (math.isinf(given.value) and given.value > 0):
+        return undefined("the input is clean")
+    if math.isnan(estimate.value) or math.isnan(given.value):
+        return undefined(estimate.reason or given.reason)
+    difference = bounded_value(estimate.value) - bounded_value(given.value)
+    return Score(-difference if lower_is_better(name) else difference)
 
 
 @dataclass(frozen=True)
@@ -91,7 +120,7 @@ class Metric:
     @property
     def is_slow(self) -> bool:
         """Whether a file takes so long that several processes pay."""
-        return self.name in PACKAGES
+        return self.name in SLOW
 
     def __call__(self, estimate: Tensor, target: Tensor, *, mixture: Tensor, stft: STFT) -> Score:
         """Score one waveform.
@@ -137,7 +166,9 @@ def find_metrics(words: Sequence[str]) -> list[Metric]:
 
 def missing_packages(metrics: Sequence[Metric]) -> str:
     """Word in one line which metrics will be NaN for want of a package; empty where none is."""
-    absent = [m.name for m in metrics if m.is_slow and importlib.util.find_spec(PACKAGES[m.name]) is None]
+    absent = [
+        m.name for m in metrics if m.name in PACKAGES and importlib.util.find_spec(PACKAGES[m.name]) is None
+    ]
     if not absent:
         return ""
     packages = ", ".join(sorted({f"`{PACKAGES[name]}`" for name in absent}))
