@@ -47,6 +47,10 @@ def evaluate(config: DictConfig) -> int:
                 got="both" if checkpoints else "neither",
             )
         )
+    if config.noisy_phase and not checkpoints:
+        raise ConfigError(
+            describe("noisy_phase=true is about a model's mask", expected="checkpoint=RUN", got="estimates=")
+        )
     if config.threads is not None:
         torch.set_num_threads(at_least(1, "threads", config.threads))
     device = choose_device(str(config.device))
@@ -68,6 +72,7 @@ def evaluate(config: DictConfig) -> int:
             metrics=options.metrics,
             n_examples=options.n_examples,
             n_processes=options.n_processes,
+            noisy_phase=bool(config.noisy_phase),
             device=device,
             console=console,
         )
@@ -75,12 +80,30 @@ def evaluate(config: DictConfig) -> int:
         stft = STFT(**_plain(config.stft))
         estimates = EstimateFolder(config.estimates, stft.sample_rate, stft.hop_length)
         systems = {Path(config.estimates).resolve().name: estimates}
-        n_failed = report_systems(systems, {}, stft, _test_set(config, stft), folder, options, console)
+        test_set = _test_set(config, stft)
+        _warn_of_strangers(estimates, test_set, console)
+        n_failed = report_systems(systems, {}, stft, test_set, folder, options, console)
     run = RunFolder(folder)
     run.write_config(OmegaConf.to_yaml(config, resolve=True))
     run.write_environment({})
     console.print(f"results: {folder}", highlight=False, markup=False, soft_wrap=True)
     return 1 if n_failed else 0
+
+
+def _warn_of_strangers(estimates: EstimateFolder, test_set: TestSet, console: Console) -> None:
+    """Say in one line how many files belong to no item: a misspelt name would go unnoticed."""
+    names = [test_set.name(index) for index in range(len(test_set))]
+    strangers = estimates.strangers(names, test_set.n_sources)
+    if strangers:
+        total = sum(map(len, estimates.files.values()))
+        first = strangers[0].relative_to(estimates.folder)
+        console.print(
+            f"warning: {len(strangers)} of {total} files in {estimates.folder} belong to no item,"
+            f" {first} for one",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def _paths(value: Any) -> list[str]:

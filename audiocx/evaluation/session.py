@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,12 +25,16 @@ from audiocx.evaluation.reporting import (
 )
 from audiocx.evaluation.scoring import AnySystem, Row, Scores, score
 from audiocx.evaluation.summary import ModelFacts, paired_differences, summarise
-from audiocx.evaluation.systems import SeparatorSystem
+from audiocx.evaluation.systems import ModulusSystem, SeparatorSystem, gives_mask
 from audiocx.evaluation.tables import Report, failures
 from audiocx.metrics.table import QUICK, find_metrics, missing_packages
 from audiocx.models.counting import count_macs_per_second, count_parameters
 from audiocx.models.separator import Separator
 from audiocx.signal.stft import STFT
+
+NOT_IN_A_FILE_NAME = re.compile(r'[/\\|<>:"?*]+')
+MODULUS = ", |M|"
+"""Follows the name of a model in the row of its mask's modulus."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,7 @@ def report_test(
     n_examples: int = 4,
     n_processes: int | None = None,
     data_fingerprint: str | None = None,
+    noisy_phase: bool = False,
     device: str | torch.device = "cpu",
     console: Console | None = None,
 ) -> int:
@@ -73,6 +79,7 @@ def report_test(
         n_examples: items of each separator written as wav and picture.
         n_processes: children that score; None: as many as pay.
         data_fingerprint: digest of the data; the default is the test set's own.
+        noisy_phase: test the modulus of each separator's mask, too, with the mixture's phase.
         device: where the separators run.
         console: where tables and progress are printed; the default is standard output.
 
@@ -80,7 +87,8 @@ def report_test(
         Number of items that failed, for one system or all.
 
     Raises:
-        ConfigError: a metric is not known, or the separators differ from each other or from the test set.
+        ConfigError: a metric is not known, the separators differ from each other or from the test set, or one
+            gives no mask where `noisy_phase` needs it.
         OutputError: the folder cannot be written.
     """
     stft = common_stft(separators, test_set)
@@ -88,7 +96,18 @@ def report_test(
         name: ModelFacts(count_parameters(separator), count_macs_per_second(separator))
         for name, separator in separators.items()
     }
-    systems = {name: SeparatorSystem(separator, device) for name, separator in separators.items()}
+    systems: dict[str, AnySystem] = {}
+    for name, separator in separators.items():
+        systems[name] = SeparatorSystem(separator, device)
+        if noisy_phase:
+            if not gives_mask(separator):
+                raise ConfigError(
+                    describe(
+                        f"{name}: gives no mask whose modulus could go with the noisy phase",
+                        do="leave noisy_phase out",
+                    )
+                )
+            systems[f"{name}{MODULUS}"] = ModulusSystem(separator, device)
     options = TestOptions(metrics, n_examples, n_processes, data_fingerprint)
     return report_systems(systems, facts, stft, test_set, folder, options, console)
 
@@ -163,7 +182,7 @@ def report_systems(
     write_report(report, place / "test")
     for name in models:
         examples = place / "examples"
-        examples = examples if len(models) == 1 else examples / name.replace("/", "_")
+        examples = examples if len(models) == 1 else examples / NOT_IN_A_FILE_NAME.sub("_", name)
         write_examples(examples, test_set, systems[name], scores.of(name), stft, options.n_examples)
     print_report(report, console)
     return len(failures(scores))

@@ -1,7 +1,8 @@
-"""Systems that are scored: trained separators, and folders of finished estimates."""
+"""Systems that are scored: trained separators, their masks' moduli alone, and folders of finished estimates."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -35,6 +36,34 @@ class SeparatorSystem:
         """Estimate the sources of a mixture (channel, sample): (source, channel, sample), on the CPU."""
         estimate: Tensor = self.separator(mixture.unsqueeze(0).to(self.device))
         return estimate.squeeze(0).cpu()
+
+
+class ModulusSystem(SeparatorSystem):
+    """The modulus of a separator's mask on the mixture, whose phase stays: what is lost is what its phase gives.
+
+    Args:
+        separator: one that `gives_mask`, in evaluation mode.
+        device: where it runs; the separator is moved there.
+    """
+
+    def __call__(self, mixture: Tensor) -> Tensor:
+        """Estimate the sources of a mixture (channel, sample): (source, channel, sample), on the CPU."""
+        stft, model = self.separator.stft, self.separator.model
+        mixture_stft = stft(mixture.unsqueeze(0).to(self.device))
+        mask: Tensor = model(mixture_stft, None)
+        estimate_stft = model.apply_mask(mixture_stft, mask.abs().to(mask.dtype))
+        return stft.inverse(estimate_stft, mixture.shape[-1]).squeeze(0).cpu()
+
+
+def gives_mask(separator: Separator) -> bool:
+    """Tell whether a separator's model multiplies the mixture, bin by bin, with what it gives."""
+    probe = torch.tensor([[[1.0 + 2.0j], [3.0 - 1.0j]]]).unsqueeze(0)  # (batch, channel, frequency, frame)
+    mask = torch.tensor([0.5j, 2.0]).view(1, 1, 1, 2, 1)
+    try:
+        estimate = separator.model.apply_mask(probe, mask)
+    except (RuntimeError, IndexError):  # it wants more than one number a bin
+        return False
+    return estimate.shape == mask.shape and torch.allclose(estimate, mask * probe.unsqueeze(1))
 
 
 class EstimateFolder(InformedSystem):
@@ -74,13 +103,31 @@ class EstimateFolder(InformedSystem):
             AudioFileError: it cannot be read.
         """
         n_sources, n_channels, n_samples = example.target.shape
-        name = Path(example.name)
-        stem = name.with_suffix("").as_posix() if name.suffix.lower() in AUDIO_SUFFIXES else example.name
         estimates = [
-            self._read(self._find(names, example.name), n_channels, n_samples)
-            for names in self._candidates(stem, n_sources)
+            self._read(self._find(stems, example.name), n_channels, n_samples)
+            for stems in self._candidates(self._stem(example.name), n_sources)
         ]
         return torch.stack(estimates)
+
+    def strangers(self, names: Iterable[str], n_sources: int) -> list[Path]:
+        """Find the files that belong to none of the items.
+
+        Args:
+            names: of all items.
+            n_sources: of every item.
+        """
+        known = {
+            stem
+            for name in names
+            for stems in self._candidates(self._stem(name), n_sources)
+            for stem in stems
+        }
+        return [path for stem, paths in self.files.items() if stem not in known for path in paths]
+
+    @staticmethod
+    def _stem(name: str) -> str:
+        path = Path(name)
+        return path.with_suffix("").as_posix() if path.suffix.lower() in AUDIO_SUFFIXES else name
 
     @staticmethod
     def _candidates(stem: str, n_sources: int) -> list[tuple[str, ...]]:

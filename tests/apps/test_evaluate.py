@@ -110,6 +110,32 @@ def test_estimates_of_any_system(place: Path, capsys: pytest.CaptureFixture[str]
     assert summary["metrics"]["si_sdr_db"]["mean"] == pytest.approx(100.0)
 
 
+def test_estimates_of_no_item_are_one_line(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (place / "done").mkdir()
+    for name in ("0", "1", "2", "3", "4", "5", "O"):
+        soundfile.write(place / "done" / f"{name}.wav", np.zeros(RATE), RATE)
+    assert _evaluate("estimates=done", "data.test=set", "hydra.run.dir=out") == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "no item" in line]
+    assert lines == ["warning: 2 of 7 files in done belong to no item, 5.wav for one"]
+
+
+def test_the_noisy_phase_beside_the_full_mask(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("data.test=set", "hydra.run.dir=out", "noisy_phase=true")
+    assert _evaluate("checkpoint=a", *words) == 0
+    summary = json.loads((place / "out" / "test" / "summary.json").read_text(encoding="utf-8"))
+    assert list(summary["systems"]) == ["a", "a, |M|"]
+    means = [system["metrics"]["si_sdr_db"]["mean"] for system in summary["systems"].values()]
+    assert means[0] != means[1]
+    assert summary["differences"][0]["mean"] == pytest.approx(means[0] - means[1])
+    assert "a, |M|" in capsys.readouterr().out
+    assert "a, \\|M\\|" in (place / "out" / "test" / "table.md").read_text(encoding="utf-8")
+    assert sorted(path.name for path in (place / "out" / "examples").iterdir()) == ["a", "a, _M_"]
+    (place / "done").mkdir()
+    soundfile.write(place / "done" / "0.wav", np.zeros(RATE), RATE)
+    assert _evaluate("estimates=done", *words) == 2
+    assert "noisy_phase=true is about a model's mask" in capsys.readouterr().err
+
+
 def test_an_unreadable_item_fails_and_the_rest_goes_on(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,7 +12,8 @@ import torch
 
 from audiocx.data.batch import Example
 from audiocx.errors import ConfigError, DataError
-from audiocx.evaluation.systems import EstimateFolder
+from audiocx.evaluation.systems import EstimateFolder, ModulusSystem, SeparatorSystem, gives_mask
+from audiocx.models.separator import Separator
 
 RATE, HOP = 16000, 256
 
@@ -93,3 +94,49 @@ def test_what_cannot_be_matched(tmp_path: Path, write) -> None:  # type: ignore[
     with pytest.raises(DataError, match="two estimates"):
         _folder(tmp_path).estimate(_example("twice"))
     assert _folder(tmp_path).estimate(_example("stereo")).shape == (1, 1, 4000)
+
+
+def test_files_of_no_item(tmp_path: Path, write) -> None:  # type: ignore[no-untyped-def]
+    for name in ("a.wav", "sub/b_enhanced.flac", "c.wav", "b.wav", "a_enhanced_2.wav"):
+        write(name)
+    strangers = _folder(tmp_path).strangers(["a.flac", "sub/b", "d"], 1)
+    assert sorted(path.name for path in strangers) == ["a_enhanced_2.wav", "b.wav", "c.wav"]
+    of_two = _folder(tmp_path).strangers(["a"], 2)
+    assert sorted(path.name for path in of_two) == ["a.wav", "b.wav", "b_enhanced.flac", "c.wav"]
+
+
+def _separator(head: str, arithmetic: str = "complex") -> Separator:
+    network = {"_target_": "audiocx.models.unet.UNet", "_partial_": True, "widths": [2, 2]}
+    network |= {"kernel_sizes": [[5, 3], [5, 3]], "strides": [[2, 2], [2, 1]]}
+    features = "magnitude" if head == "magnitude_mask" else "complex"
+    model = {"_target_": "audiocx.models.model.MaskingModel", "network": network, "head": head}
+    model |= {"arithmetic": arithmetic, "features": features}
+    return Separator.from_config({"stft": {}, "model": model, "task": "enhance", "n_sources": 1}).eval()
+
+
+@pytest.mark.parametrize(
+    ("head", "arithmetic", "expected"),
+    [("complex_mask", "complex", True), ("magnitude_mask", "real", True), ("complex_map", "complex", False)],
+)
+def test_which_heads_give_masks(head: str, arithmetic: str, expected: bool) -> None:
+    assert gives_mask(_separator(head, arithmetic)) is expected
+
+
+def test_the_modulus_of_a_mask_keeps_the_noisy_phase() -> None:
+    separator = _separator("complex_mask")
+    mixture = torch.randn(1, 8000, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        estimate, full = ModulusSystem(separator)(mixture), SeparatorSystem(separator)(mixture)
+        mixture_stft = separator.stft(mixture[None])
+        mask = separator.model(mixture_stft).abs()[:, 0]
+        expected = separator.stft.inverse(mask * mixture_stft, 8000)
+    torch.testing.assert_close(estimate, expected)
+    assert estimate.shape == full.shape == (1, 1, 8000)
+    assert float((estimate - full).norm() / full.norm()) > 1e-3
+
+
+def test_the_modulus_of_a_real_mask_is_the_mask() -> None:
+    separator = _separator("magnitude_mask", "real")
+    mixture = torch.randn(1, 8000, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        torch.testing.assert_close(ModulusSystem(separator)(mixture), SeparatorSystem(separator)(mixture))
