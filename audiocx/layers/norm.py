@@ -1,4 +1,4 @@
-"""Normalisation by the root mean square: complex, and its real twin."""
+"""Normalisation: by the root mean square, complex and its real twin, and by the batch, each plane alone."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ from audiocx.layers.planar import PlanarLayer
 EPSILON = 1e-5
 
 
-def _normalise(features: Tensor, scale: Tensor, n_numbers: int) -> Tensor:
-    """Scale every (batch, frame) to unit mean square over features and frequencies, then every plane by `scale`.
+def _normalise(features: Tensor, scale: Tensor, n_features: int, everywhere: bool) -> Tensor:
+    """Scale to unit mean square over features (of all frequencies of a frame), then every plane by `scale`.
 
     The sums run in float32 under autocast, too: a bfloat16 sum over a thousand squares has two digits.
     """
     values = features.float() if features.dtype in (torch.float16, torch.bfloat16) else features
     # A norm, and one product with a small tensor: every pass over the values counts as much as a convolution's.
-    norm = torch.linalg.vector_norm(values, dim=(1, 2), keepdim=True)  # (batch, 1, 1, frame)
-    power = norm.square() / (n_numbers * features.shape[2])
-    gain = torch.rsqrt(power + EPSILON) * scale.view(1, -1, 1, 1)  # (batch, feature, 1, frame)
-    return (values * gain).to(features.dtype)
+    norm = torch.linalg.vector_norm(values, dim=(1, 2) if everywhere else 1, keepdim=True)
+    gain = torch.rsqrt(norm.square() / (n_features * (features.shape[2] if everywhere else 1)) + EPSILON)
+    scale = scale.view(1, -1, 1, 1)
+    # The product of the small ones first.
+    normalised = values * (gain * scale) if everywhere else values * gain * scale
+    return normalised.to(features.dtype)
 
 
 class ComplexRMSNorm(PlanarLayer):
@@ -31,6 +33,7 @@ class ComplexRMSNorm(PlanarLayer):
 
     Args:
         features: complex features.
+        everywhere: the mean is over all frequencies of a frame; else every frequency has its own.
 
     Shapes:
         (batch, 2 * feature, frequency, frame) -> the same, or complex (batch, feature, frequency, frame).
@@ -38,18 +41,18 @@ class ComplexRMSNorm(PlanarLayer):
 
     phase_equivariant = True
 
-    def __init__(self, features: int) -> None:
+    def __init__(self, features: int, *, everywhere: bool = True) -> None:
         super().__init__()
-        self.features = features
+        self.features, self.everywhere = features, everywhere
         self.scale = nn.Parameter(torch.ones(features))
 
     def transform(self, planar: Tensor) -> Tensor:
         """Normalise a planar tensor."""
-        return _normalise(planar, self.scale.repeat(2), self.features)
+        return _normalise(planar, self.scale.repeat(2), self.features, self.everywhere)
 
     def extra_repr(self) -> str:
         """Sizes, for printing."""
-        return str(self.features)
+        return f"{self.features}, everywhere={self.everywhere}"
 
 
 class RMSNorm(nn.Module):
@@ -57,25 +60,43 @@ class RMSNorm(nn.Module):
 
     Args:
         features: real features.
-        groups: normalise so many equal groups of features apart (2 for the separate planes of `dual`).
+        everywhere: the mean is over all frequencies of a frame; else every frequency has its own.
 
     Shapes:
         (batch, feature, frequency, frame) -> the same.
     """
 
-    def __init__(self, features: int, groups: int = 1) -> None:
+    def __init__(self, features: int, *, everywhere: bool = True) -> None:
         super().__init__()
-        self.features, self.groups = features, groups
+        self.features, self.everywhere = features, everywhere
         self.scale = nn.Parameter(torch.ones(features))
 
     def forward(self, features: Tensor) -> Tensor:
         """Normalise a real tensor."""
-        size = self.features // self.groups
-        if self.groups == 1:
-            return _normalise(features, self.scale, size)
-        parts = zip(features.split(size, 1), self.scale.split(size), strict=True)
-        return torch.cat([_normalise(part, scale, size) for part, scale in parts], 1)
+        return _normalise(features, self.scale, self.features, self.everywhere)
 
     def extra_repr(self) -> str:
         """Sizes, for printing."""
-        return f"{self.features}, groups={self.groups}"
+        return f"{self.features}, everywhere={self.everywhere}"
+
+
+class NaiveBatchNorm(PlanarLayer):
+    """Batch norm of real and imaginary parts apart, as many networks in use have it (its real twin: BatchNorm2d).
+
+    It is neither complex-linear nor equivariant: parts are centred and scaled without regard to each other.
+
+    Args:
+        features: complex features.
+
+    Shapes:
+        (batch, 2 * feature, frequency, frame) -> the same, or complex (batch, feature, frequency, frame).
+    """
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.parts = nn.BatchNorm2d(2 * features)
+
+    def transform(self, planar: Tensor) -> Tensor:
+        """Normalise a planar tensor."""
+        normalised: Tensor = self.parts(planar)
+        return normalised

@@ -62,13 +62,13 @@ class PlanarLayer(nn.Module):
     """Base of complex layers: takes planar or native complex tensors and gives back the form it took.
 
     Subclasses write `transform` for planar tensors only and state whether a rotation of the input by a global
-    phase rotates the output by the same phase.
+    phase rotates the output by the same phase. A recurrent layer gives (outputs, state); the state stays planar.
     """
 
     phase_equivariant: bool = False
-    transform: Callable[..., Tensor]
+    transform: Callable[..., Any]
 
-    def forward(self, inputs: Tensor, *arguments: Any) -> Tensor:
+    def forward(self, inputs: Tensor, *arguments: Any) -> Any:
         """Apply the layer to a planar (batch, 2 * feature, ...) or complex (batch, feature, ...) tensor.
 
         Args:
@@ -76,14 +76,17 @@ class PlanarLayer(nn.Module):
             arguments: what the layer's `transform` takes besides.
         """
         if inputs.is_complex():
-            return to_complex(self.transform(to_planar(inputs), *arguments))
+            outputs = self.transform(to_planar(inputs), *arguments)
+            if isinstance(outputs, tuple):
+                return to_complex(outputs[0]), *outputs[1:]
+            return to_complex(outputs)
         return self.transform(inputs, *arguments)
 
 
 def is_phase_equivariant(module: nn.Module) -> bool:
     """Whether all layers of a module, joined as they may be, let a global phase pass through.
 
-    True when every layer without children is a `PlanarLayer` that says so, or changes nothing, and no other
+    True when every layer without children says so, as `PlanarLayer` has it, or changes nothing, and no other
     module has parameters of its own. What a module does by functions in its `forward` is not seen.
     """
     for child in module.modules():
@@ -91,6 +94,5 @@ def is_phase_equivariant(module: nn.Module) -> bool:
             return False
     leaves = [child for child in module.modules() if not any(True for _ in child.children())]
     return all(
-        isinstance(leaf, nn.Identity) or (isinstance(leaf, PlanarLayer) and leaf.phase_equivariant)
-        for leaf in leaves
+        isinstance(leaf, nn.Identity) or getattr(leaf, "phase_equivariant", False) is True for leaf in leaves
     )

@@ -8,96 +8,27 @@ A topology names planes (real feature maps) and gets layers that map planar tens
 - `dual`: a kernel for the real halves and another for the imaginary halves, which never meet between input and
   mask (split kernels, as in Deshpande's report); the parameters of `complex`, half its multiply-adds.
 
-Norms and activations go by abstract words from one table, so twins differ in arithmetic alone. A word with a
-dot in it is the import path of a user's own layer and is called with the number of features.
+Norms, activations and recurrences go by the words of `audiocx.models.words`.
 """
 
 from __future__ import annotations
 
-import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from audiocx.errors import ConfigError, describe, nearest
-from audiocx.layers.activation import LEAKY_SLOPE, CReLU, LeakyCReLU, ModReLU, SoftThreshold
 from audiocx.layers.convolution import ComplexConv2d, ComplexConvTranspose2d
+from audiocx.layers.halves import Halves, RecurrentHalves
 from audiocx.layers.initialisation import fan_in, gain_of, initialise_real
-from audiocx.layers.norm import ComplexRMSNorm, RMSNorm
+from audiocx.layers.linear import ComplexLinear, RealLinear
 from audiocx.layers.planar import concatenate
-
-LayerMaker = Callable[[int], nn.Module]
-
-
-def _none(features: int) -> nn.Module:
-    del features
-    return nn.Identity()
-
-
-def _without_features(layer: Callable[[], nn.Module]) -> LayerMaker:
-    return lambda features: layer()
-
-
-# word -> (complex layer of C features, real layer of n features)
-WORDS: dict[str, dict[str, tuple[LayerMaker, LayerMaker]]] = {
-    "norm": {
-        "rms": (ComplexRMSNorm, RMSNorm),
-        "none": (_none, _none),
-    },
-    "activation": {
-        "relu": (_without_features(CReLU), _without_features(nn.ReLU)),
-        "leaky_relu": (
-            _without_features(LeakyCReLU),
-            _without_features(lambda: nn.LeakyReLU(LEAKY_SLOPE)),
-        ),
-        "mod_relu": (ModReLU, SoftThreshold),
-        "none": (_none, _none),
-    },
-}
-
-
-def import_path(path: str, *, where: str) -> Any:
-    """Return what a dotted import path names.
-
-    Raises:
-        ConfigError: there is no such module or name.
-    """
-    module_name, _, name = path.rpartition(".")
-    try:
-        return getattr(importlib.import_module(module_name), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(describe(f"{where}: cannot import `{path}`", got=error)) from error
-
-
-def import_module_class(path: str, *, where: str) -> type[nn.Module]:
-    """Return the class of torch modules that a path names; nothing else is ever called by a config.
-
-    Raises:
-        ConfigError: there is no such name, or it is something else.
-    """
-    found = import_path(path, where=where)
-    if not (isinstance(found, type) and issubclass(found, nn.Module)):
-        raise ConfigError(describe(f"{where}: `{path}` is no class of torch modules", expected="a nn.Module"))
-    return found
-
-
-def look_up(kind: str, word: str) -> tuple[LayerMaker, LayerMaker]:
-    """Return the complex and the real layer of a word, or a user's own layer for both.
-
-    Raises:
-        ConfigError: the word is not in the table.
-    """
-    if "." in word:
-        layer = import_module_class(word, where=kind)
-        return layer, layer
-    table = WORDS[kind]
-    if word not in table:
-        raise ConfigError(describe(f"model: no {kind} `{word}`", do=nearest(word, table)))
-    return table[word]
+from audiocx.layers.recurrent import BothDirections
+from audiocx.models.words import import_path, look_up
 
 
 @dataclass(frozen=True)
@@ -175,6 +106,25 @@ class Arithmetic(ABC):
         """Make a convolution, or a transposed one, in this kind of number."""
 
     @abstractmethod
+    def linear(self, in_planes: int, out_planes: int, *, bias: bool = True) -> nn.Module:
+        """Linear map of the planes at every place."""
+
+    @abstractmethod
+    def make_recurrence(self, word: str, in_planes: int, hidden_planes: int, *, reverse: bool) -> nn.Module:
+        """Make a recurrence over the last axis, called with (tensor, state)."""
+
+    def recurrence(self, word: str, in_planes: int, hidden_planes: int) -> nn.Module:
+        """Recurrence of the word table over the last axis, called with (tensor, state), gives both."""
+        return self.make_recurrence(word, in_planes, hidden_planes, reverse=False)
+
+    def both_directions(self, word: str, in_planes: int, hidden_planes: int) -> nn.Module:
+        """Two recurrences of the word table, to and fro; twice the hidden planes come out."""
+        there, back = (
+            self.make_recurrence(word, in_planes, hidden_planes, reverse=reverse) for reverse in (False, True)
+        )
+        return BothDirections(there, back, paired=self.paired)
+
+    @abstractmethod
     def norm(self, word: str, planes: int) -> nn.Module:
         """Norm of the word table."""
 
@@ -207,6 +157,14 @@ class ComplexArithmetic(Arithmetic):
             bias=kernel.bias,
             gain=kernel.gain,
         )
+
+    def linear(self, in_planes: int, out_planes: int, *, bias: bool = True) -> nn.Module:
+        """Complex linear map."""
+        return ComplexLinear(in_planes // 2, out_planes // 2, bias=bias)
+
+    def make_recurrence(self, word: str, in_planes: int, hidden_planes: int, *, reverse: bool) -> nn.Module:
+        """Complex recurrence."""
+        return look_up("recurrence", word)[0](in_planes // 2, hidden_planes // 2, reverse=reverse)
 
     def norm(self, word: str, planes: int) -> nn.Module:
         """Complex norm."""
@@ -244,6 +202,14 @@ class RealArithmetic(Arithmetic):
             nn.init.zeros_(layer.bias)
         return layer
 
+    def linear(self, in_planes: int, out_planes: int, *, bias: bool = True) -> nn.Module:
+        """Real linear map."""
+        return RealLinear(in_planes, out_planes, bias=bias)
+
+    def make_recurrence(self, word: str, in_planes: int, hidden_planes: int, *, reverse: bool) -> nn.Module:
+        """Real recurrence."""
+        return look_up("recurrence", word)[1](in_planes, hidden_planes, reverse=reverse)
+
     def norm(self, word: str, planes: int) -> nn.Module:
         """Real norm."""
         return look_up("norm", word)[1](planes)
@@ -260,10 +226,19 @@ class DualArithmetic(RealArithmetic):
     paired = True
     groups = 2
 
+    def linear(self, in_planes: int, out_planes: int, *, bias: bool = True) -> nn.Module:
+        """Real linear map of each half."""
+        return Halves(lambda: RealLinear(in_planes // 2, out_planes // 2, bias=bias))
+
+    def make_recurrence(self, word: str, in_planes: int, hidden_planes: int, *, reverse: bool) -> nn.Module:
+        """Real recurrence of each half."""
+        layer = look_up("recurrence", word)[1]
+        return RecurrentHalves(lambda: layer(in_planes // 2, hidden_planes // 2, reverse=reverse))
+
     def norm(self, word: str, planes: int) -> nn.Module:
-        """Real norm of each half apart."""
+        """Real norm of each half."""
         layer = look_up("norm", word)[1]
-        return RMSNorm(planes, groups=2) if layer is RMSNorm else layer(planes)
+        return Halves(lambda: layer(planes // 2))
 
 
 def _pair(values: Sequence[int]) -> tuple[int, int]:

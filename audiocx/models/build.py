@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from audiocx.errors import AudiocxError, ConfigError, describe, nearest
-from audiocx.models.arithmetic import import_module_class
+from audiocx.models.words import import_module_class
 
 _IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 

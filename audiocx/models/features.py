@@ -14,17 +14,18 @@ from torch import Tensor, nn
 
 from audiocx.errors import ConfigError, describe, nearest
 from audiocx.models.conditions import Conditions
-from audiocx.signal.levels import active_level, frame_power
+from audiocx.signal.levels import active_level, frame_power, running_level
 from audiocx.signal.masking import compress
 
-LEVELS = ("utterance", "none")
+LEVELS = ("utterance", "running", "none")
 
 
 class Features(nn.Module, ABC):
     """Base of features: the level first, then the form.
 
     Args:
-        level: `utterance` (root mean power of the active frames) or `none`.
+        level: `utterance` (root mean power of the active frames), `running` (of the frames up to each one, for
+            causal models) or `none`.
         compression: exponent of the modulus that the network sees; 1 leaves it as it is.
         level_jitter_db: in training the level is varied by up to so many dB either way.
 
@@ -49,33 +50,43 @@ class Features(nn.Module, ABC):
         self.compression = compression
         self.level_jitter_db = level_jitter_db
 
-    def measure_level(self, mixture_stft: Tensor, conditions: Conditions) -> Tensor:
-        """Return the level that the spectrum is divided by, (batch, channel).
+    def measure_level(
+        self, mixture_stft: Tensor, conditions: Conditions, state: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Find the level that the spectrum is divided by.
 
         Args:
             mixture_stft: complex STFT (batch, channel, frequency, frame).
             conditions: a level handed in is taken as it is.
+            state: of a running level, from the call before.
+
+        Returns:
+            (batch, channel, frame), or one frame for all, and the state of a running level.
         """
         if conditions.level is not None:
-            return conditions.level
+            handed = conditions.level
+            return handed if handed.ndim == 3 else handed.unsqueeze(-1), state
         if self.level == "none":
-            return mixture_stft.real.new_ones(mixture_stft.shape[:2])
-        return active_level(frame_power(mixture_stft))
+            return mixture_stft.real.new_ones(*mixture_stft.shape[:2], 1), None
+        power = frame_power(mixture_stft)
+        if self.level == "running":
+            return running_level(power, state)
+        return active_level(power).unsqueeze(-1), None
 
     def forward(self, mixture_stft: Tensor, level: Tensor) -> Tensor:
         """Turn a spectrum into planes, channels folded into the batch.
 
         Args:
             mixture_stft: complex STFT (batch, channel, frequency, frame).
-            level: (batch, channel), from `measure_level`.
+            level: (batch, channel, frame or 1), from `measure_level`.
 
         Returns:
             (batch * channel, plane, frequency, frame), float32.
         """
         if self.training and self.level_jitter_db > 0:
-            jitter = torch.empty_like(level).uniform_(-self.level_jitter_db, self.level_jitter_db)
+            jitter = torch.empty_like(level[..., :1]).uniform_(-self.level_jitter_db, self.level_jitter_db)
             level = level * 10.0 ** (jitter / 20.0)
-        scale = 1.0 / level[..., None, None]
+        scale = 1.0 / level.unsqueeze(2)
         real, imaginary = mixture_stft.real * scale, mixture_stft.imag * scale
         gain = compress(real.square() + imaginary.square(), self.compression)
         return self.form(real.flatten(0, 1), imaginary.flatten(0, 1), gain.flatten(0, 1))

@@ -40,7 +40,7 @@ class Head(nn.Module, ABC):
 
         Args:
             network_planes: (batch * channel, plane, frequency, frame), float32.
-            level: what the mixture was divided by (batch * channel,).
+            level: what the mixture was divided by (batch * channel, frame or 1).
 
         Returns:
             Complex mask (batch * channel, source, frequency, frame).
@@ -75,7 +75,7 @@ class ComplexMap(Head):
 
     def forward(self, network_planes: Tensor, level: Tensor) -> Tensor:
         """Scale the output to the mixture's level."""
-        real, imaginary = planes(network_planes * level[:, None, None, None])
+        real, imaginary = planes(network_planes * level[:, None, None, :])
         return torch.complex(real.contiguous(), imaginary.contiguous())
 
     def apply_mask(self, mixture_stft: Tensor, mask: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 model(mixture_stft, conditions)      -> mask            (batch, source, channel, frequency, frame), complex64
 model.apply_mask(mixture_stft, mask) -> estimate_stft   (batch, source, channel, frequency, frame), complex64
+model.step(mixture_stft, conditions) -> mask, state     causal models: the same code, piece by piece
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from audiocx.errors import ConfigError, describe, nearest
-from audiocx.models.arithmetic import arithmetic_of, import_module_class
-from audiocx.models.conditions import Conditions
+from audiocx.models.arithmetic import arithmetic_of
+from audiocx.models.conditions import Conditions, ModelState
 from audiocx.models.features import FEATURES, Features
 from audiocx.models.heads import HEADS, Head
+from audiocx.models.words import import_module_class
 from audiocx.signal.checks import check_complex, check_shape
 
 
@@ -36,7 +38,7 @@ class MaskingModel(SpectralModel):
         arithmetic: word or import path, see `audiocx.models.arithmetic`.
         features: `complex`, `split`, `magnitude`, or an import path.
         head: `complex_mask`, `complex_map`, `magnitude_mask`, or an import path.
-        level: `utterance` or `none`, see `audiocx.models.features`.
+        level: `utterance`, `running` or `none`, see `audiocx.models.features`.
         level_jitter_db: variation of the level in training.
         compression: exponent of the modulus that the network sees.
         mask_bound: largest modulus of the mask, None for a free one.
@@ -102,19 +104,58 @@ class MaskingModel(SpectralModel):
         Raises:
             ShapeError: the spectrum is real or has other axes.
         """
+        planes, level, _ = self._planes(mixture_stft, conditions or Conditions())
+        return self._mask(self.network(planes), level)
+
+    @property
+    def causal(self) -> bool:
+        """No frame of the mask depends on a later one, so `step` may go through a stream."""
+        return bool(getattr(self.network, "causal", False)) and self.features.level != "utterance"
+
+    def step(self, mixture_stft: Tensor, conditions: Conditions | None = None) -> tuple[Tensor, ModelState]:
+        """Estimate the mask of the next piece of a stream; pieces of any lengths give what the whole gives.
+
+        Args:
+            mixture_stft: complex STFT of the piece (batch, channel, frequency, frame).
+            conditions: with the state that the call before returned; none starts a stream.
+
+        Returns:
+            Complex mask (batch, source, channel, frequency, frame) and the next state.
+
+        Raises:
+            ConfigError: the model is not causal.
+            ShapeError: the spectrum is real or has other axes.
+        """
+        if not self.causal:
+            raise ConfigError(
+                describe(
+                    "this model sees later frames and cannot go through a stream",
+                    expected="a causal network and level=running or none",
+                )
+            )
+        conditions = conditions or Conditions()
+        planes, level, level_state = self._planes(mixture_stft, conditions)
+        state = None if conditions.state is None else conditions.state.network
+        advance: Any = self.network.step
+        output, state = advance(planes, state)
+        return self._mask(output, level), ModelState(level_state, state)
+
+    def _planes(self, mixture_stft: Tensor, conditions: Conditions) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Check a spectrum; give planes (batch * channel, plane, frequency, frame), level, and its state."""
         check_complex(mixture_stft, name="mixture_stft")
         check_shape(
             mixture_stft, "batch channel frequency frame", name="mixture_stft", frequency=self.n_frequencies
         )
-        conditions = conditions or Conditions()
-        n_channels = mixture_stft.shape[1]
-        level = self.features.measure_level(mixture_stft, conditions)  # (batch, channel)
-        planes = self.features(mixture_stft, level)  # (batch * channel, plane, frequency, frame)
-        planes = planes.contiguous(memory_format=torch.channels_last)
-        output = self.network(planes)
+        state = None if conditions.state is None else conditions.state.level
+        level, state = self.features.measure_level(mixture_stft, conditions, state)  # (batch, channel, frame)
+        planes = self.features(mixture_stft, level).contiguous(memory_format=torch.channels_last)
+        return planes, level, state
+
+    def _mask(self, output: Tensor, level: Tensor) -> Tensor:
+        """Turn what the network gives (batch * channel, plane, frequency, frame) into a mask with all axes."""
         output = output if output.dtype == torch.float64 else output.float()
-        mask = self.head(output, level.flatten())  # (batch * channel, source, frequency, frame)
-        return mask.unflatten(0, (-1, n_channels)).transpose(1, 2)
+        mask = self.head(output, level.flatten(0, 1))
+        return mask.unflatten(0, level.shape[:2]).transpose(1, 2)
 
     def apply_mask(self, mixture_stft: Tensor, mask: Tensor) -> Tensor:
         """Apply a mask to the unscaled mixture.

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from audiocx.layers.norm import ComplexRMSNorm, RMSNorm
+from audiocx.layers.norm import ComplexRMSNorm, NaiveBatchNorm, RMSNorm
 from audiocx.layers.planar import to_complex, to_planar
 
 
@@ -40,13 +40,25 @@ def test_frames_do_not_see_each_other(noise):
     assert torch.equal(layer(features)[..., :3], layer(changed)[..., :3])
 
 
-def test_groups_are_normalised_apart(noise):
-    features = noise(1, 4, 6, 5)
-    loud = features.clone()
-    loud[:, 2:] *= 100
-    apart, together = RMSNorm(4, groups=2), RMSNorm(4)
-    torch.testing.assert_close(apart(features)[:, :2], apart(loud)[:, :2])
-    assert not torch.allclose(together(features)[:, :2], together(loud)[:, :2])
+@pytest.mark.parametrize("layer", [RMSNorm, ComplexRMSNorm])
+def test_by_place_sees_one_frequency(layer, noise):
+    planes = noise(1, 4, 6, 5)
+    loud = planes.clone()
+    loud[:, :, 3:] *= 100
+    features = 4 if layer is RMSNorm else 2
+    by_place, everywhere = layer(features, everywhere=False), layer(features)
+    torch.testing.assert_close(by_place(planes)[:, :, :3], by_place(loud)[:, :, :3])
+    assert not torch.allclose(everywhere(planes)[:, :, :3], everywhere(loud)[:, :, :3])
+    power = by_place(planes).square().sum(1) / features
+    torch.testing.assert_close(power, torch.ones_like(power), rtol=1e-3, atol=0)
+
+
+def test_naive_batch_norm_is_that_of_the_planes(noise):
+    planes = noise(4, 6, 5, 7)
+    layer = NaiveBatchNorm(3)
+    torch.testing.assert_close(layer(planes), torch.nn.BatchNorm2d(6)(planes))
+    normalised = layer(planes)
+    torch.testing.assert_close(normalised.mean((0, 2, 3)), torch.zeros(6), rtol=0, atol=1e-5)
 
 
 def test_planar_equals_real_twin_up_to_the_count(noise):

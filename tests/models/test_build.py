@@ -6,9 +6,10 @@ from torch import nn
 
 from audiocx.errors import ConfigError
 from audiocx.layers.activation import CReLU, ModReLU
-from audiocx.models.arithmetic import ARITHMETICS, Arithmetic, arithmetic_of, look_up
+from audiocx.models.arithmetic import ARITHMETICS, Arithmetic, arithmetic_of
 from audiocx.models.build import build, check_trusted
 from audiocx.models.unet import UNet
+from audiocx.models.words import look_up
 
 
 def test_builds_nested_targets():

@@ -1,0 +1,100 @@
+"""The words that configs use for layers, one table for all arithmetics, so that twins differ in arithmetic alone.
+
+A word with a dot in it is the import path of a user's own layer and is called with the number of features.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from audiocx.errors import ConfigError, describe, nearest
+from audiocx.layers.activation import LEAKY_SLOPE, CReLU, LeakyCReLU, ModReLU, SoftThreshold
+from audiocx.layers.norm import ComplexRMSNorm, NaiveBatchNorm, RMSNorm
+from audiocx.layers.recurrent import GatedLinearRecurrence, RealGatedLinearRecurrence
+
+LayerMaker = Callable[..., nn.Module]
+
+
+def _none(features: int) -> nn.Module:
+    del features
+    return nn.Identity()
+
+
+def _without_features(layer: Callable[[], nn.Module]) -> LayerMaker:
+    return lambda features: layer()
+
+
+# word -> (complex layer of C features, real layer of n features)
+WORDS: dict[str, dict[str, tuple[LayerMaker, LayerMaker]]] = {
+    "norm": {
+        "rms": (ComplexRMSNorm, RMSNorm),
+        "rms_by_place": (
+            functools.partial(ComplexRMSNorm, everywhere=False),
+            functools.partial(RMSNorm, everywhere=False),
+        ),
+        "naive_batch": (NaiveBatchNorm, nn.BatchNorm2d),
+        "none": (_none, _none),
+    },
+    "activation": {
+        "relu": (_without_features(CReLU), _without_features(nn.ReLU)),
+        "leaky_relu": (
+            _without_features(LeakyCReLU),
+            _without_features(lambda: nn.LeakyReLU(LEAKY_SLOPE)),
+        ),
+        "mod_relu": (ModReLU, SoftThreshold),
+        "none": (_none, _none),
+    },
+    # made of (features in, features of the state, reverse=)
+    "recurrence": {
+        "gated_linear": (GatedLinearRecurrence, RealGatedLinearRecurrence),
+        "modulus_gated_linear": (
+            functools.partial(GatedLinearRecurrence, gates="modulus"),
+            functools.partial(RealGatedLinearRecurrence, gates="modulus"),
+        ),
+    },
+}
+
+
+def import_path(path: str, *, where: str) -> Any:
+    """Return what a dotted import path names.
+
+    Raises:
+        ConfigError: there is no such module or name.
+    """
+    module_name, _, name = path.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module_name), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(describe(f"{where}: cannot import `{path}`", got=error)) from error
+
+
+def import_module_class(path: str, *, where: str) -> type[nn.Module]:
+    """Return the class of torch modules that a path names; nothing else is ever called by a config.
+
+    Raises:
+        ConfigError: there is no such name, or it is something else.
+    """
+    found = import_path(path, where=where)
+    if not (isinstance(found, type) and issubclass(found, nn.Module)):
+        raise ConfigError(describe(f"{where}: `{path}` is no class of torch modules", expected="a nn.Module"))
+    return found
+
+
+def look_up(kind: str, word: str) -> tuple[LayerMaker, LayerMaker]:
+    """Return the complex and the real layer of a word, or a user's own layer for both.
+
+    Raises:
+        ConfigError: the word is not in the table.
+    """
+    if "." in word:
+        layer = import_module_class(word, where=kind)
+        return layer, layer
+    table = WORDS[kind]
+    if word not in table:
+        raise ConfigError(describe(f"model: no {kind} `{word}`", do=nearest(word, table)))
+    return table[word]
