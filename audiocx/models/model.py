@@ -23,10 +23,17 @@ from audiocx.signal.checks import check_complex, check_shape
 
 
 class SpectralModel(nn.Module):
-    """What a Separator asks of a model; any class with these two methods will do."""
+    """What a Separator asks of a model; any class with these methods will do."""
+
+    causal: bool = False
+    """No frame of the mask depends on a later one, so `step` may go through a stream."""
 
     def apply_mask(self, mixture_stft: Tensor, mask: Tensor) -> Tensor:
         """Apply a mask to a mixture."""
+        raise NotImplementedError
+
+    def step(self, mixture_stft: Tensor, conditions: Conditions | None = None) -> tuple[Tensor, ModelState]:
+        """Estimate the mask of the next piece of a stream, where the model is causal."""
         raise NotImplementedError
 
 
@@ -108,8 +115,8 @@ class MaskingModel(SpectralModel):
         return self._mask(self.network(planes), level)
 
     @property
-    def causal(self) -> bool:
-        """No frame of the mask depends on a later one, so `step` may go through a stream."""
+    def causal(self) -> bool:  # type: ignore[override]
+        """The network says so, and the level knows no later frame."""
         return bool(getattr(self.network, "causal", False)) and self.features.level != "utterance"
 
     def step(self, mixture_stft: Tensor, conditions: Conditions | None = None) -> tuple[Tensor, ModelState]:

@@ -78,6 +78,11 @@ class Separator(nn.Module):
         features = getattr(self.model, "features", None)
         return getattr(features, "level", None) == "utterance"
 
+    @property
+    def causal(self) -> bool:
+        """The model can go through a stream piece by piece (`model.step`)."""
+        return bool(self.model.causal)
+
     def forward(self, waveform: Tensor, conditions: Conditions | None = None) -> Tensor:
         """Estimate the sources of a mixture.
 

@@ -144,10 +144,7 @@ class STFT(nn.Module):
             n_after = (
                 -n_samples % self.hop_length + math.ceil(self.n_overlap / self.hop_length) * self.hop_length
             )
-            padded = functional.pad(samples, (self.n_overlap, n_after))
-            frames = padded.unfold(-1, self.win_length, self.hop_length)  # (*batch, frame, sample)
-            spectrum = torch.fft.rfft(frames * self.window.to(samples.dtype), n=self.n_fft)
-            return spectrum.transpose(-1, -2)
+            return self.analyse(functional.pad(samples, (self.n_overlap, n_after)))
 
     def inverse(self, stft: Tensor, n_samples: int) -> Tensor:
         """Transform a spectrum back by windowed overlap-add.
@@ -164,17 +161,37 @@ class STFT(nn.Module):
         """
         check_complex(stft, name="stft")
         with torch.autocast(stft.device.type, enabled=False):
-            frames = torch.fft.irfft(stft.transpose(-1, -2), n=self.n_fft)[..., : self.win_length]
-            frames = frames * self.window.to(frames.dtype)  # (*batch, frame, sample)
-            # Cut every frame into pieces of one hop and add the pieces that share a place.
-            frames = functional.pad(frames, (0, -self.win_length % self.hop_length))
-            pieces = frames.unflatten(-1, (-1, self.hop_length))  # (*batch, frame, piece, sample)
-            n_frames, n_pieces = pieces.shape[-3], pieces.shape[-2]
-            joined: Tensor | None = None
-            for piece in range(n_pieces):
-                shifted = functional.pad(pieces[..., piece, :], (0, 0, piece, n_pieces - 1 - piece))
-                joined = shifted if joined is None else joined + shifted
-            assert joined is not None
-            waveform = (joined / self.envelope.to(frames.dtype)).flatten(-2)
-            assert waveform.shape[-1] == (n_frames + n_pieces - 1) * self.hop_length
-            return waveform[..., self.n_overlap : self.n_overlap + n_samples]
+            return self.overlap_add(stft)[..., self.n_overlap : self.n_overlap + n_samples]
+
+    def analyse(self, samples: Tensor) -> Tensor:
+        """Transform the frames that lie wholly inside samples, without padding: what a live process calls.
+
+        Args:
+            samples: real (*batch, sample), at least one window.
+
+        Returns:
+            Complex STFT (*batch, frequency, frame).
+        """
+        frames = samples.unfold(-1, self.win_length, self.hop_length)  # (*batch, frame, sample)
+        return torch.fft.rfft(frames * self.window.to(samples.dtype), n=self.n_fft).transpose(-1, -2)
+
+    def overlap_add(self, stft: Tensor) -> Tensor:
+        """Add windowed frames where they lie, without cropping: what a live process calls.
+
+        Args:
+            stft: complex STFT (*batch, frequency, frame).
+
+        Returns:
+            Real (*batch, sample), `hop_length` samples a frame and, behind them, the rest of the last window in
+            whole hops: what the frames to come will be added to.
+        """
+        frames = torch.fft.irfft(stft.transpose(-1, -2), n=self.n_fft)[..., : self.win_length]
+        frames = frames * self.window.to(frames.dtype)  # (*batch, frame, sample)
+        # Cut every frame into pieces of one hop and add the pieces that share a place.
+        frames = functional.pad(frames, (0, -self.win_length % self.hop_length))
+        pieces = frames.unflatten(-1, (-1, self.hop_length))  # (*batch, frame, piece, sample)
+        n_pieces = pieces.shape[-2]
+        joined = functional.pad(pieces[..., 0, :], (0, 0, 0, n_pieces - 1))
+        for piece in range(1, n_pieces):
+            joined = joined + functional.pad(pieces[..., piece, :], (0, 0, piece, n_pieces - 1 - piece))
+        return (joined / self.envelope.to(frames.dtype)).flatten(-2)

@@ -199,6 +199,26 @@ def test_global_phase_is_as_declared(config, head, generator):
 
 
 @every_model
+def test_causality_is_as_declared(config, generator):
+    """A causal model's mask knows no later frame, and its pieces with state equal the whole; others say so."""
+    model = separator(config).model.eval()
+    mixture = spectrum(1, 2, 12, generator)
+    later = mixture.clone()
+    later[..., 7:] *= 3.0
+    unchanged = torch.allclose(model(later)[..., :7], model(mixture)[..., :7], rtol=1e-4, atol=1e-5)
+    assert unchanged is model.causal
+    if not model.causal:
+        with pytest.raises(ConfigError, match="stream"):
+            model.step(mixture)
+        return
+    masks, state = [], None
+    for piece in mixture.split([1, 4, 1, 6], -1):
+        mask, state = model.step(piece, Conditions(state=state))
+        masks.append(mask)
+    torch.testing.assert_close(torch.cat(masks, -1), model(mixture), rtol=1e-4, atol=1e-5)
+
+
+@every_model
 def test_evaluation_is_deterministic_and_leaves_its_input(config, generator):
     model = separator(config).model.eval()
     mixture = spectrum(1, 1, 9, generator)
