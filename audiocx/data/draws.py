@@ -16,6 +16,9 @@ import numpy as np
 from audiocx.data.sounds import Sounds
 from audiocx.data.table import Row
 
+TRIES = 8
+"""Draws after which what is not wanted is counted out instead."""
+
 
 class Weights:
     """Draws numbers in proportion to weights."""
@@ -122,11 +125,12 @@ class Noise:
 
     def draw(self, random: np.random.Generator, not_of: str = "") -> int:
         """Draw a file, of another recording than the one named where there is another."""
-        for _ in range(20):
+        for _ in range(TRIES):
             number = self._groups[self._weights.draw(random)].draw(random)
             if not not_of or self.facts[number]["recording"] != not_of:
-                break
-        return number
+                return number
+        others = [other for other, facts in self.facts.items() if facts["recording"] != not_of]
+        return others[int(random.integers(len(others)))] if others else number
 
 
 class Rooms:

@@ -11,10 +11,11 @@ from torch.utils.data import Dataset
 
 from audiocx.data.batch import Example
 from audiocx.data.cache import cache_folder, hash_of
+from audiocx.data.guard import contents_of_pairs, contents_of_test, refuse_leaks
 from audiocx.data.module import SpectralDataModule
 from audiocx.data.pairs import Pair, find_layout, find_pairs, first_problem
 from audiocx.data.pieces import FixedPieces, PairReader, TrainingPieces
-from audiocx.data.ready import ReadyTestSet
+from audiocx.data.ready import ReadyTestSet, read_index
 from audiocx.data.survey import OpenedPair, Survey
 from audiocx.data.test_set import TestSet
 from audiocx.errors import ConfigError, DataError, describe
@@ -76,6 +77,7 @@ class FolderDataModule(SpectralDataModule):
         self.valid_items = valid_items
         self.cache = cache_folder(cache_dir)
         self._parts: dict[str, list[OpenedPair]] = {}
+        self._is_guarded = False
         self.n_sources = len(find_layout(self._first_part()).sources)
 
     def _first_part(self) -> Path:
@@ -100,10 +102,37 @@ class FolderDataModule(SpectralDataModule):
         self._open()
 
     def setup(self, stage: str | None = None) -> None:
-        """Open the files, and check that training data and test set go together."""
+        """Open the files, and check that the parts go together and share nothing.
+
+        Raises:
+            DataError: they do not, or something stands in two of them.
+        """
         super().setup(stage)
         if stage in (None, "fit", "validate"):
             self._open()
+            self._refuse_leaks()
+
+    def _refuse_leaks(self) -> None:
+        """Stop where a file, or a speaker, recording or room that an `index.csv` names, is in two parts.
+
+        Where the validation pairs were held out of the training folder, only files are compared there.
+        """
+        if self._is_guarded:
+            return
+        parts = []
+        has_valid = (self.root / "valid").is_dir()
+        for part, pairs in self._open().items():
+            rows = {}
+            if part == "train" or has_valid:
+                layout = find_layout(self.root / part)
+                rows = read_index(self.root / part / "index.csv", {layout.mixture, *layout.sources})
+            parts.append(contents_of_pairs(part, pairs, rows))
+        if self.test is not None or (self.root / "test").is_dir():
+            test = self.test_set()
+            if isinstance(test, ReadyTestSet):
+                parts.append(contents_of_test(test, []))
+        refuse_leaks(parts)
+        self._is_guarded = True
 
     def _open(self) -> dict[str, list[OpenedPair]]:
         """Open the training and validation pairs.

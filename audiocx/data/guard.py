@@ -5,13 +5,15 @@ Compared are the contents of files and the names of speakers, recordings, groups
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from audiocx.data.cache import hash_of_file
+from audiocx.data.ready import TALKER_COLUMNS, ReadyTestSet
 from audiocx.data.sounds import Sounds
+from audiocx.data.survey import OpenedPair
 from audiocx.data.table import PARTS, Table, identities
 from audiocx.errors import DataError, describe
 
@@ -51,37 +53,61 @@ def contents_of(tables: Sequence[Table], sounds: Sequence[Sounds]) -> list[Conte
     return found
 
 
-def contents_of_test(
-    folder: Path, rows: dict[str, dict[str, str]], files: Iterable[Path], tables: Sequence[Table]
-) -> Contents:
+def contents_of_test(test: ReadyTestSet, tables: Sequence[Table]) -> Contents:
     """List what a ready test set holds, by its `index.csv` and its files.
 
     Its columns `speaker` (`talker`, `speaker_1`, …), `noise` (a recording), `room`, `rir` (a file of the table
-    of responses, or a room) and `recording`, `group` count. A name without a corpus stands for that name in
+    of responses, or a room), `recording` and `group` count. A name without a corpus stands for that name in
     every corpus.
     """
-    contents = Contents(str(folder))
+    corpora = {row.facts["corpus"] for table in tables if table.kind == "speech" for row in table.rows} or {
+        ""
+    }
     rooms: dict[str, str] = {}
     for table in tables:
         if table.kind == "rir":
             for row in table.rows:
                 rooms |= dict.fromkeys((row.facts["path"], _stem(row.facts["path"])), row.facts["room"])
-    corpora = {row.facts["corpus"] for table in tables if table.kind == "speech" for row in table.rows}
-    for item, facts in rows.items():
-        for column, name in facts.items():
-            for key in _test_names(column, name, facts.get("corpus", ""), corpora, rooms):
-                contents.names.setdefault(key, item)
-    for path in files:
-        if path.is_file():
-            contents.hashes.setdefault(hash_of_file(path), str(path))
+    contents = Contents(str(test.folder), names_of_pairs(test.rows, corpora, rooms))
+    for pair in test.pairs:
+        for path in (pair.mixture, *pair.sources):
+            if path.is_file():
+                contents.hashes.setdefault(hash_of_file(path), str(path))
     return contents
 
 
-def _test_names(
-    column: str, name: str, corpus: str, corpora: set[str], rooms: dict[str, str]
-) -> list[tuple[str, str]]:
-    if column in ("speaker", "talker") or column.startswith("speaker_"):
-        return [("speech speaker", f"{each}/{name}") for each in ([corpus] if corpus else corpora)]
+def contents_of_pairs(part: str, pairs: Sequence[OpenedPair], rows: dict[str, dict[str, str]]) -> Contents:
+    """List what opened pairs hold, with the rows of their `index.csv`."""
+    hashes: dict[str, str] = {}
+    for pair in pairs:
+        for key in pair.hashes:
+            hashes.setdefault(key, f"{part}/{pair.name}")
+    return Contents(part, names_of_pairs(rows, {""}, {}), hashes)
+
+
+def names_of_pairs(
+    rows: dict[str, dict[str, str]], corpora: set[str], rooms: dict[str, str]
+) -> dict[tuple[str, str], str]:
+    """List who and what stands in the rows of ready pairs, with an item that holds it.
+
+    Args:
+        rows: by item.
+        corpora: in which a speaker without a corpus may be.
+        rooms: of responses, by path or name.
+    """
+    names: dict[tuple[str, str], str] = {}
+    for item, facts in rows.items():
+        own = {facts["corpus"]} if facts.get("corpus") else corpora
+        for column, name in facts.items():
+            for key in _names_of_cell(column, name, own, rooms):
+                names.setdefault(key, item)
+    return names
+
+
+def _names_of_cell(column: str, name: str, corpora: set[str], rooms: dict[str, str]) -> list[tuple[str, str]]:
+    spoken = [f"{corpus}/{name}" if corpus else name for corpus in sorted(corpora)]
+    if column in TALKER_COLUMNS or column.startswith("speaker_"):
+        return [("speech speaker", each) for each in spoken]
     if column == "noise":
         return [("noise recording", each) for each in name.split("+")]
     if column == "room":
@@ -89,8 +115,7 @@ def _test_names(
     if column == "rir":
         return [("rir room", rooms.get(name) or rooms.get(_stem(name)) or name)]
     if column in ("recording", "group"):
-        speech = [(f"speech {column}", f"{each}/{name}") for each in ([corpus] if corpus else corpora)]
-        return [*speech, (f"noise {column}", name)]
+        return [(f"speech {column}", each) for each in spoken] + [(f"noise {column}", name)]
     return []
 
 
@@ -117,7 +142,7 @@ def refuse_leaks(parts: Sequence[Contents]) -> None:
                     f"{what} {shown}{more} in {one.part} and in {other.part}",
                     expected="each in one part alone",
                     got=f"{one.names[what, names[0]]} and {other.names[what, names[0]]}",
-                    do="correct the split, or leave rows out with data.where",
+                    do="correct the split",
                 )
             )
         same = sorted(one.hashes.keys() & other.hashes.keys(), key=lambda key: one.hashes[key])

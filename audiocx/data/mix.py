@@ -126,7 +126,7 @@ class MixDataModule(SpectralDataModule):
         self.sources = {"speech": speech, "noise": noise} | ({} if rir is None else {"rir": rir})
         self.splits = splits
         self.where = _where_by_kind(where)
-        self.pools = list(pools)
+        self.pools = [pools] if isinstance(pools, str) else list(pools)
         self.valid_items = valid_items
         self.test_items = test_items
         self.cache = cache_folder(cache_dir)
@@ -151,14 +151,11 @@ class MixDataModule(SpectralDataModule):
         if not self._is_guarded:
             tables = list(self._tables.values())
             parts = contents_of(tables, [self._sounds[table.kind] for table in tables])
-            if self.test is not None:
-                ready = self.test_set()
-                if isinstance(ready, ReadyTestSet):
-                    files = [path for pair in ready.pairs for path in (pair.mixture, *pair.sources)]
-                    test = contents_of_test(ready.folder, ready.rows, files, tables)
-                    # Only training and validation are held against the ready set: it may be made of the test part.
-                    refuse_leaks([parts[0], test])
-                    refuse_leaks([parts[1], test])
+            if self.test is not None and isinstance(ready := self.test_set(), ReadyTestSet):
+                # A ready set may be made of the tables' test part: only the other two are held against it.
+                test = contents_of_test(ready, tables)
+                for part in parts[:2]:
+                    refuse_leaks([part, test])
             refuse_leaks(parts)
             self._is_guarded = True
 

@@ -84,6 +84,7 @@ class OpenedPair:
         sources: the sources' recordings.
         facts: what the sources hold, one for each.
         content: hash of all its files.
+        hashes: of each file that is not silent.
     """
 
     name: str
@@ -91,6 +92,7 @@ class OpenedPair:
     sources: tuple[Recording, ...]
     facts: tuple[Facts, ...]
     content: str
+    hashes: tuple[str, ...] = ()
 
     @property
     def n_samples(self) -> int:
@@ -169,7 +171,8 @@ class Survey:
             )
             facts = [self._facts(recording) for recording in (mixture, *sources)]
             content = hash_of([pair.name, [each.sha256 for each in facts]])
-            return OpenedPair(pair.name, mixture, sources, tuple(facts[1:]), content)
+            hashes = tuple(each.sha256 for each in facts if not each.is_silent)
+            return OpenedPair(pair.name, mixture, sources, tuple(facts[1:]), content, hashes)
 
         opened = in_threads(rows, open_pair, "reading files")
         self._save()

@@ -135,12 +135,12 @@ def as_range(name: str, values: tuple[float, float]) -> tuple[float, float]:
     Raises:
         ConfigError: it is not two numbers, the lower first.
     """
-    if len(values) != 2 or not values[0] <= values[1]:
+    if not isinstance(values, Sequence) or len(values) != 2 or not values[0] <= values[1]:
         raise ConfigError(
             describe(
                 f"data.{name} is no range",
                 expected="[lowest, highest]",
-                got=list(values),
+                got=list(values) if isinstance(values, Sequence) else values,
                 do=f"for example data.{name}=[-5,10]",
             )
         )

@@ -216,6 +216,8 @@ def read_splits(file: str | Path) -> list[tuple[str, dict[str, str]]]:
         DataError: it has no such columns, names an unknown part, or one thing twice in different parts.
     """
     file = Path(file).expanduser()
+    if not file.is_file():
+        raise DataError(describe(f"data.splits={file}: no such file"))
     columns, rows = read_csv(file)
     keys = [name for name in ("path", "recording", "speaker", "group", "room") if name in columns]
     if "split" not in columns or not keys:
@@ -316,11 +318,11 @@ def _units(table: Table) -> list[str]:
 
 
 def identities(row: Row, kind: str) -> list[tuple[str, str]]:
-    """What a row must not share with a row of another part: (column, name); names are those of a corpus."""
+    """What a row must not share with a row of another part: (column, name); talkers are those of a corpus."""
+    corpus = row.facts.get("corpus", "") if kind == "speech" else ""
     found = []
     for column in IDENTITY_COLUMNS[kind]:
         name = row.facts.get(column, "")
         if name:
-            corpus = row.facts.get("corpus", "")
             found.append((column, f"{corpus}/{name}" if corpus else name))
     return found

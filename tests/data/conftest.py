@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,11 +71,14 @@ def pairs(tmp_path: Path) -> Callable[..., Path]:
         speakers: int = 0,
     ) -> Path:
         root = tmp_path / folder
+        first = zlib.crc32(folder.encode()) % 1000  # no two folders hold the same sounds
         for item in range(count):
-            noise = 0.02 * np.random.default_rng(100 + item).standard_normal(
+            noise = 0.02 * np.random.default_rng(first + 100 + item).standard_normal(
                 (channels, round(seconds * rate))
             )
-            sources = [speechlike(10 * item + n, seconds, rate, channels) for n in range(max(1, speakers))]
+            sources = [
+                speechlike(first + 10 * item + n, seconds, rate, channels) for n in range(max(1, speakers))
+            ]
             mixture = (np.sum(sources, axis=0) + noise).astype(np.float32)
             write(root / ("mixture" if speakers else "noisy") / f"{item:03d}{suffix}", mixture, rate)
             for number, source in enumerate(sources, start=1):
