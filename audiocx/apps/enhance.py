@@ -13,11 +13,12 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from audiocx.apps.settings import find_packages_here
 from audiocx.audio.find import AUDIO_SUFFIXES, find_audio, pair_with_outputs
 from audiocx.errors import AudiocxError, CheckpointError, ConfigError, OutputError, describe, nearest
 
@@ -199,6 +200,8 @@ class Display:
             redirect_stdout=sys.stdout.isatty(),
             disable=quiet or not console.is_terminal,
         )
+        # Entered all the same, a disabled one prints an empty line in older releases of rich.
+        self.shown: AbstractContextManager[object] = nullcontext() if self.progress.disable else self.progress
         self.files = self.progress.add_task("files", total=n_files)
 
     def say(self, line: str) -> None:
@@ -239,11 +242,14 @@ def enhance(options: argparse.Namespace) -> int:
     check_output_folder(output)
 
     from audiocx.audio.writing import make_folders, remove_empty
-    from audiocx.inference.enhancer import Enhancer, choose_device
+    from audiocx.inference.device import choose_device
+    from audiocx.inference.enhancer import Enhancer
     from audiocx.inference.file_batch import Job
     from audiocx.models.checkpoint import load
 
     choose_device(options.device)
+    if options.trust:
+        find_packages_here()
     separator = load(options.checkpoint, trust=options.trust)
     enhancer = Enhancer(separator, device=options.device, block_seconds=options.block_seconds)
     try:
@@ -283,7 +289,7 @@ def run(jobs: Sequence[Job], enhancer: Enhancer, display: Display, *, overwrite:
     tally = Tally()
     interrupted = False
     try:
-        with ending_as_ctrl_c(), display.progress:
+        with ending_as_ctrl_c(), display.shown:
             for job in jobs:
                 with display.file(job.input.name) as advance:
                     outcome = enhance_file(enhancer, job, overwrite=overwrite, progress=advance)

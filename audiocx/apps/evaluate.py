@@ -17,7 +17,7 @@ from audiocx.data.test_set import TestSet
 from audiocx.errors import ConfigError, describe
 from audiocx.evaluation.session import TestOptions, report_systems, report_test
 from audiocx.evaluation.systems import EstimateFolder
-from audiocx.inference.enhancer import choose_device
+from audiocx.inference.device import choose_device
 from audiocx.models.checkpoint import load
 from audiocx.signal.stft import STFT
 from audiocx.training.run_folder import RunFolder

@@ -2,8 +2,9 @@
 
     read -> to the model's rate -> blocks -> separator -> stitched -> back to the input's rate -> written
 
-Every arrow is a stream, so memory does not grow with a recording's length. A model that levels its input
-over the whole recording hears its level from a first pass over it.
+Every arrow is a stream, so memory does not grow with a recording's length. A causal model goes through the
+recording with its state, and there are no blocks; a model that levels its input over the whole recording hears
+its level from a first pass over it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from audiocx.audio.resampling import Resampler
 from audiocx.audio.writing import AudioWriter, Written, wav_subtype
 from audiocx.errors import AudioFileError, ConfigError, ShapeError, describe
 from audiocx.inference.blocks import plan_blocks, process_in_blocks
+from audiocx.inference.device import choose_device
+from audiocx.inference.stream import Stream
 from audiocx.inference.utterance_level import utterance_level
 from audiocx.models.conditions import Conditions
 from audiocx.models.separator import Separator
@@ -37,8 +40,6 @@ CHANNEL_SECONDS = {"cpu": 20.0, "cuda": 160.0}
 
 SAMPLE_RATES = (1000, 1_000_000)
 """Lowest and highest rate, in Hz, that is taken for a real one."""
-
-DEVICES = ("auto", "cpu", "cuda")
 
 Pieces = Callable[[], Iterable[NDArray[np.float32]]]
 """Begins a pass over a recording: consecutive pieces (channel, sample)."""
@@ -70,28 +71,6 @@ class FileReport:
         return self.info.seconds
 
 
-def choose_device(device: str) -> torch.device:
-    """Turn `auto`, `cpu`, `cuda` (or `cuda:1`) into a device that is there.
-
-    Raises:
-        ConfigError: the name is not known, or there is no such device.
-    """
-    kind, _, index = device.partition(":")
-    if kind not in DEVICES or (index and not (kind == "cuda" and index.isdigit())):
-        raise ConfigError(describe(f"device `{device}`", expected=f"one of {', '.join(DEVICES)}"))
-    if kind == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
-        raise ConfigError(
-            describe(
-                f"device `{device}` is not there",
-                got=f"{torch.cuda.device_count()} CUDA devices",
-                do="take auto or cpu",
-            )
-        )
-    return torch.device(device)
-
-
 def output_paths(output: str | Path, n_sources: int) -> tuple[Path, ...]:
     """Files that an output stands for: itself, or `<stem>_1.wav`, `<stem>_2.wav`, ... for several sources."""
     path = Path(output)
@@ -106,7 +85,7 @@ class Enhancer:
     Args:
         separator: put on the device and into evaluation mode here.
         device: `auto`, `cpu` or `cuda`; `auto` takes a GPU where there is one.
-        block_seconds: length of the blocks that long recordings are cut into.
+        block_seconds: length of the blocks that long recordings are cut into; a causal model needs none.
         overlap_seconds: what two blocks share; the default is 2 s, or a fifth of shorter blocks.
 
     Raises:
@@ -226,7 +205,11 @@ class Enhancer:
                 yield piece
 
         mixture = self._at_model_rate(counted, sample_rate, n_channels)
-        for estimate in process_in_blocks(mixture, lambda block: self._separate(block, level), self.plan):
+        if separator.causal:
+            estimates = self._live(mixture, n_channels)
+        else:
+            estimates = process_in_blocks(mixture, lambda block: self._separate(block, level), self.plan)
+        for estimate in estimates:
             samples = estimate.cpu().numpy()
             if not np.isfinite(samples).all():
                 raise AudioFileError(
@@ -246,6 +229,16 @@ class Enhancer:
         for piece in pieces():
             yield torch.from_numpy(resampler.push(piece)).to(self.device)
         yield torch.from_numpy(resampler.finish()).to(self.device)
+
+    def _live(self, mixture: Iterable[Tensor], n_channels: int) -> Iterator[Tensor]:
+        """Yield consecutive estimates (source, channel, sample) of a causal model, which needs no blocks."""
+        n_together = max(1, int(CHANNEL_SECONDS[self.device.type] / READ_SECONDS))
+        groups = [slice(start, start + n_together) for start in range(0, n_channels, n_together)]
+        streams = [Stream(self.separator) for _ in groups]
+        for piece in mixture:
+            parts = [stream.push(piece[group]) for stream, group in zip(streams, groups, strict=True)]
+            yield torch.cat(parts, dim=1)
+        yield torch.cat([stream.finish() for stream in streams], dim=1)
 
     def _separate(self, block: Tensor, level: Tensor | None) -> Tensor:
         """Turn a block into (source, channel, sample), as many channels at once as memory allows."""

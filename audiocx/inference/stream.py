@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from audiocx.errors import ShapeError, describe
 from audiocx.models.conditions import Conditions, ModelState
 from audiocx.models.separator import Separator
 
@@ -55,10 +56,13 @@ class Stream:
 
         Returns:
             (source, channel, sample), what is left; all pieces together are as long as what went in.
+
+        Raises:
+            ShapeError: nothing was pushed, so nobody knows the channels.
         """
         stft = self.separator.stft
         if self._waiting is None:
-            return torch.zeros(self.separator.n_sources, 1, 0)
+            raise ShapeError(describe("the end of a stream without samples", expected="push, then finish"))
         hop = stft.hop_length
         n_after = -self._n_in % hop + math.ceil(stft.n_overlap / hop) * hop
         return self._advance(self._waiting.new_zeros(self._waiting.shape[0], n_after))

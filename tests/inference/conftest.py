@@ -35,6 +35,7 @@ class KnownSeparator(nn.Module):
         self.n_sources = len(gains)
         self.sample_rate = self.stft.sample_rate
         self.task = "enhance"
+        self.causal = False
         self.levels: list[Tensor | None] = []
         self.shapes: list[tuple[int, ...]] = []
 
@@ -80,3 +81,13 @@ def tiny_separator() -> Separator:
         for parameter in separator.parameters():
             parameter.data += 0.3 * torch.randn_like(parameter)
     return separator.eval()
+
+
+@pytest.fixture(scope="session")
+def causal_separator() -> Separator:
+    """The causal dual-path model, narrow and untrained."""
+    config = yaml.safe_load((CONF / "model" / "complex_dualpath.yaml").read_text())
+    config["network"] |= {"widths": [2, 2], "band_hidden": 2, "frame_hidden": 3}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return Separator.from_config({"stft": {}, "model": config, "task": "enhance", "n_sources": 1}).eval()

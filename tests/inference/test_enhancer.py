@@ -102,6 +102,16 @@ def test_a_real_network_does_the_same_in_blocks(tiny_separator, noise):
     np.testing.assert_allclose(blocked, whole, rtol=0, atol=1e-4 * float(np.abs(whole).max()))
 
 
+@pytest.mark.parametrize("n_channels", [1, 12])
+def test_a_causal_model_needs_no_blocks(causal_separator, noise, n_channels):
+    """Its state goes through the recording, so whatever the blocks, the estimate is that of the whole."""
+    waveform = noise(70_000, n_channels)
+    with torch.no_grad():
+        whole = causal_separator(torch.from_numpy(waveform.T[None]))[0, 0].T.numpy()
+    estimate = Enhancer(causal_separator, block_seconds=2.0)(waveform, 16_000)
+    np.testing.assert_allclose(estimate, whole, atol=1e-5)
+
+
 @pytest.mark.parametrize("gain_db", [-40.0, 20.0])
 def test_a_level_changes_nothing_but_itself(tiny_separator, noise, gain_db):
     gain = 10 ** (gain_db / 20)
