@@ -15,14 +15,16 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from audiocx.apps.settings import at_least, fitting
-from audiocx.apps.training_run import Run, say
+from audiocx.apps.training_run import Run, console, say
 from audiocx.data.module import SpectralDataModule
 from audiocx.errors import AudiocxError, ConfigError, describe
 from audiocx.evaluation.session import report_test
+from audiocx.evaluation.tables import PlainTable
 from audiocx.models.build import packages
+from audiocx.models.capacity import matched
 from audiocx.models.checkpoint import load
-from audiocx.models.counting import count_macs_per_second, count_parameters
 from audiocx.models.separator import Separator
+from audiocx.training.ledger import measure
 from audiocx.training.resume import Resume, find_resume, fingerprint, take_weights
 from audiocx.training.run_folder import RunFolder
 from audiocx.training.task import MaskingTask
@@ -62,7 +64,7 @@ def train(config: DictConfig) -> int:
         with folder.logged():
             data.prepare_data()
             data.setup("fit")
-            _describe_run(config, folder, name, separator, data)
+            _describe_run(config, run, name, data)
             run.settings["data_fingerprint"] = data.fingerprint()
             run.fit(task, data, resume)
             failed = _test(config, folder, name, data, _trusted(separator)) if config.test else 0
@@ -116,16 +118,19 @@ def make_separator(config: DictConfig) -> Separator:
     Raises:
         ConfigError: model or STFT does not fit.
     """
-    plain: Any = OmegaConf.to_container(config, resolve=True)
     with fitting("model or stft"):
-        return Separator.from_config(
-            {
-                "task": plain["task"]["name"],
-                "n_sources": plain["task"]["n_sources"],
-                "stft": plain["stft"],
-                "model": plain["model"],
-            }
-        )
+        return Separator.from_config(matched(_as_written(config), config.capacity))
+
+
+def _as_written(config: DictConfig) -> dict[str, Any]:
+    """Config of a separator, its widths not yet matched."""
+    plain: Any = OmegaConf.to_container(config, resolve=True)
+    return {
+        "task": plain["task"]["name"],
+        "n_sources": plain["task"]["n_sources"],
+        "stft": plain["stft"],
+        "model": plain["model"],
+    }
 
 
 def _check_sources(separator: Separator, data: SpectralDataModule) -> None:
@@ -140,17 +145,30 @@ def _check_sources(separator: Separator, data: SpectralDataModule) -> None:
         )
 
 
-def _describe_run(
-    config: DictConfig, folder: RunFolder, name: str, separator: Separator, data: SpectralDataModule
-) -> None:
+def _describe_run(config: DictConfig, run: Run, name: str, data: SpectralDataModule) -> None:
+    folder = run.folder
     folder.write_config(OmegaConf.to_yaml(config, resolve=True))
     facts = data.describe()
     folder.write_environment({"data_fingerprint": data.fingerprint(), "data": facts, "seed": config.seed})
+    ledger = measure(
+        name,
+        _as_written(config),
+        config.capacity,
+        batch_size=data.batch_size,
+        segment_seconds=data.segment_seconds,
+        device=run.trainer.strategy.root_device,
+        precision=run.trainer.precision_plugin.forward_context,
+    )
+    folder.write_capacity(ledger.facts())
+    cost, table = ledger.costs[0], PlainTable(*ledger.table())
     say(
-        f"{name}: {count_parameters(separator):,} real parameters, "
-        f"{count_macs_per_second(separator) / 1e9:.3f} GMAC a second of audio"
+        f"{name}: {cost.parameters_real:,} real parameters, "
+        f"{cost.macs_per_second / 1e9:.3f} GMAC a second of audio"
     )
     say("data: " + ", ".join(f"{key} {value}" for key, value in facts.items()))
+    console.print(table.rich(console.width))
+    if table.note:
+        say(table.note)
 
 
 def make_task(config: DictConfig, separator: Separator) -> MaskingTask:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from audiocx.layers.initialisation import fan_in
-from audiocx.models.capacity import Match, match, twin_of
+from audiocx.models.capacity import TOLERANCE, Match, match, twin_of
 from audiocx.models.counting import count_macs_per_second, count_parameters
 from audiocx.models.separator import Separator
 
@@ -55,7 +55,7 @@ class Ledger:
         difference_percent: how much more of it (parameters where it is None) the twin has than the complex model.
         costs: of the model, then of the counterpart where there is one.
         batch: shape of the spectrum that a step was measured on.
-        note: why widths are as written, where a match was asked for.
+        note: why there is no match within the tolerance, where one was asked for.
     """
 
     capacity: str | None
@@ -70,7 +70,7 @@ class Ledger:
 
     def table(self) -> tuple[str, list[str], list[list[str]], str]:
         """Title, columns, rows and note of a table."""
-        columns = ["model", "reals", "MAC/s", "activations", "s/step", "E|w|²·n"]
+        columns = ["model", "reals", "MAC/s", "activations", "s/step", "E|w|²·fan"]
         rows = [
             [
                 cost.name,
@@ -82,7 +82,7 @@ class Ledger:
             ]
             for cost in self.costs
         ]
-        matched = {None: "widths as written", "parameters": "equal real parameters", "macs": "equal MAC/s"}
+        matched = {None: "widths as written", "parameters": "matched in reals", "macs": "matched in MAC/s"}
         title = f"Capacity: {matched[self.capacity]}"
         if self.difference_percent is not None:
             title += f"; the twin has {self.difference_percent:+.2f} %".replace("-", "−")
@@ -129,7 +129,7 @@ def measure(
             power = initial_power(separator.model)
             macs = count_macs_per_second(separator)
             try:
-                kept, seconds = _measure_step(separator.model.to(device), batch, precision)
+                kept, seconds = measure_step(separator.model.to(device), batch, precision)
             except torch.OutOfMemoryError:  # the model itself says so in its first step
                 kept, seconds = None, None
             costs.append(Cost(row_name, count_parameters(separator), macs, kept, seconds, power))
@@ -139,6 +139,8 @@ def measure(
         own_count, other_count = counts
         difference = 100.0 * ((other_count / own_count if twin else own_count / other_count) - 1.0)
     notes = [found.note for found in (own, other) if found is not None and found.note and capacity]
+    if difference is not None and capacity and not notes and abs(difference) > 100.0 * TOLERANCE:
+        notes = ["nearest that whole features allow"]
     return Ledger(capacity, difference, costs, batch, "; ".join(notes))
 
 
@@ -156,7 +158,7 @@ def initial_power(model: nn.Module) -> float:
         weights = {
             name: weight
             for name, weight in module.named_parameters(recurse=False)
-            if name.startswith("weight") and weight.dim() >= 2 and not name.endswith("_imag")
+            if "weight" in name and weight.dim() >= 2 and not name.endswith("_imag")
         }
         for name, weight in weights.items():
             power = float(weight.detach().abs().square().mean())
@@ -175,10 +177,16 @@ def _fan_in(layer: nn.Module, weight: Tensor) -> float:
     return fan_in(weight.shape[1], kernel)
 
 
-def _measure_step(
+def measure_step(
     model: nn.Module, batch: tuple[int, ...], precision: Callable[[], AbstractContextManager[Any]]
 ) -> tuple[int, float]:
-    """Bytes that a step keeps for its backward pass, and the time that it takes."""
+    """Return the bytes that a step keeps for its backward pass, and the seconds that it takes.
+
+    Args:
+        model: on the device of training; gradients are left in it.
+        batch: shape of the spectrum (batch, channel, frequency, frame).
+        precision: makes the context of the forward pass.
+    """
     device = next(model.parameters()).device
     own = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
     spectrum = torch.randn(batch, dtype=torch.complex64, device=device)

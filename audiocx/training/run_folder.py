@@ -83,6 +83,14 @@ class RunFolder:
         content = {**environment(), **facts, **self.facts}
         self._write("environment.json", json.dumps(content, indent=2) + "\n")
 
+    def write_capacity(self, facts: Mapping[str, Any]) -> None:
+        """Write `capacity.json`: what the model costs beside its counterpart, see `audiocx.training.ledger`.
+
+        Args:
+            facts: plain values.
+        """
+        self._write("capacity.json", json.dumps(facts, indent=2) + "\n")
+
     def _write(self, name: str, text: str) -> None:
         temporary = self.path / f".{name}.part"
         temporary.write_text(text, encoding="utf-8")
