@@ -6,7 +6,6 @@ the widths that `capacity` gives it. Equal parameters do not mean equal work, me
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -17,9 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from audiocx.layers.initialisation import fan_in
-from audiocx.models.capacity import TOLERANCE, Match, match, twin_of
+from audiocx.models.capacity import Match, match, twin_of
 from audiocx.models.counting import count_macs_per_second, count_parameters
 from audiocx.models.separator import Separator
+from audiocx.models.widths import TOLERANCE
 
 STEPS, STEPS_SECONDS = 2, 0.6
 """A step is timed so often, or until that much time has passed, after one step that warms up."""
@@ -43,7 +43,7 @@ class Cost:
     macs_per_second: int
     activation_bytes: int | None
     step_seconds: float | None
-    initial_power: float
+    initial_power: float | None
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Ledger:
                 f"{cost.macs_per_second / 1e6:.1f} M",
                 "–" if cost.activation_bytes is None else f"{cost.activation_bytes / 2**20:.1f} MiB",
                 "–" if cost.step_seconds is None else f"{cost.step_seconds:.3f}",
-                f"{cost.initial_power:.2f}",
+                "–" if cost.initial_power is None else f"{cost.initial_power:.2f}",
             ]
             for cost in self.costs
         ]
@@ -144,14 +144,14 @@ def measure(
     return Ledger(capacity, difference, costs, batch, "; ".join(notes))
 
 
-def initial_power(model: nn.Module) -> float:
+def initial_power(model: nn.Module) -> float | None:
     """Mean over the layers of E|w|² times fan-in: what a layer multiplies the power of its input with.
 
     It is equal between twins where both preserve variance, whatever their widths; the default weights of torch's
     complex layers have twice that of its real ones.
 
     Args:
-        model: freshly made.
+        model: freshly made; without weights there is none.
     """
     powers = []
     for module in model.modules():
@@ -166,7 +166,7 @@ def initial_power(model: nn.Module) -> float:
                 imaginary = getattr(module, name.removesuffix("_real") + "_imag")
                 power += float(imaginary.detach().square().mean())
             powers.append(power * _fan_in(module, weight))
-    return sum(powers) / len(powers) if powers else math.nan
+    return sum(powers) / len(powers) if powers else None
 
 
 def _fan_in(layer: nn.Module, weight: Tensor) -> float:

@@ -17,11 +17,12 @@ from torch import nn
 import audiocx
 from audiocx.errors import ConfigError
 from audiocx.models.arithmetic import ARITHMETICS, Arithmetic
-from audiocx.models.capacity import CAPACITIES, CLOSE, TOLERANCE, match, matched, twin_of
+from audiocx.models.capacity import CAPACITIES, match, matched, twin_of
 from audiocx.models.counting import count_macs, count_macs_per_second, count_parameters
 from audiocx.models.features import FEATURES, Features
 from audiocx.models.heads import HEADS
 from audiocx.models.separator import Separator
+from audiocx.models.widths import CLOSE, TOLERANCE
 from audiocx.models.words import import_module_class
 
 WORDS = ("arithmetic", "features", "head")

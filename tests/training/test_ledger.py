@@ -128,6 +128,24 @@ def test_the_default_weights_of_torch_would_be_seen():
     )
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_on_a_gpu_in_bfloat16():
+    device = torch.device("cuda", 0)
+    before = torch.cuda.get_rng_state(device)
+    found = measure(
+        "mine",
+        config("real"),
+        "parameters",
+        batch_size=2,
+        segment_seconds=0.25,
+        device=device,
+        precision=lambda: torch.autocast("cuda", dtype=torch.bfloat16),
+    )
+    assert all(cost.activation_bytes > 0 for cost in found.costs)
+    assert torch.equal(torch.cuda.get_rng_state(device), before)
+
+
 def test_a_table_of_plain_cells():
     title, columns, rows, note = ledger(config("real", widths=[4, 6])).table()
     assert "matched" in title
