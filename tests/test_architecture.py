@@ -173,30 +173,3 @@ def test_works_without_torchaudio():
     done = in_a_process(code)
     assert done.returncode == 0, done.stderr
     assert "257" in done.stdout
-
-
-HEAVY = ("torch", "torchaudio", "librosa", "numba", "lightning", "gradio", "matplotlib", "scipy")
-
-
-@pytest.mark.parametrize("words", [["--help"], ["--version"], ["enhance", "--help"], ["enhnace"]])
-def test_help_imports_nothing_heavy(words):
-    code = (
-        "import sys\nfrom audiocx.apps.main import main\n"
-        f"try:\n    main({words!r})\nexcept SystemExit:\n    pass\n"
-        f"print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
-    )
-    done = in_a_process(code)
-    assert done.stderr.strip().endswith("[]"), done.stderr
-
-
-@pytest.mark.parametrize(
-    "words", [["train", "--help"], ["train", "model=comlpex_unet"], ["evaluate", "--help"]]
-)
-def test_help_of_hydra_commands_imports_no_torch(words):
-    code = (
-        "import sys\nfrom audiocx.apps.main import main\n"
-        f"try:\n    main({words!r})\nexcept SystemExit:\n    pass\n"
-        f"print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
-    )
-    done = in_a_process(code)
-    assert done.stderr.strip().endswith("[]"), done.stderr

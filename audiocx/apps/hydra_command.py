@@ -23,6 +23,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import audiocx
+from audiocx.apps.settings import find_packages_here
+from audiocx.apps.words import check_given, check_kinds, check_paths
 from audiocx.errors import AudiocxError, ConfigError, OutputError, describe, nearest
 
 
@@ -33,7 +35,9 @@ def configuration_folder() -> Path:
     return inside if inside.is_dir() else package.parent / "conf"
 
 
-def run(name: str, config_name: str, target: str, arguments: Sequence[str]) -> int:
+def run(
+    name: str, config_name: str, target: str, arguments: Sequence[str], *, one_of: Sequence[str] = ()
+) -> int:
     """Run a Hydra command.
 
     Args:
@@ -41,6 +45,7 @@ def run(name: str, config_name: str, target: str, arguments: Sequence[str]) -> i
         config_name: of its yaml in conf/.
         target: `module:function`, called with the composed config; returns an exit code.
         arguments: Hydra's words.
+        one_of: settings of which exactly one must be given, each as `key=EXAMPLE`.
 
     Returns:
         The function's exit code. Of several jobs (`--multirun`) the largest; 1 when some failed, 2 when all did.
@@ -52,9 +57,7 @@ def run(name: str, config_name: str, target: str, arguments: Sequence[str]) -> i
     multirun = any(word in ("-m", "--multirun") for word in arguments)
     # Hydra wants its flags before the settings.
     arguments = sorted(arguments, key=lambda word: word not in ("-m", "--multirun"))
-    if os.getcwd() not in sys.path:
-        # A user's own package beside their yaml files; last, so that it hides none.
-        sys.path.append(os.getcwd())
+    find_packages_here()
     codes: list[int] = []
     failures: list[BaseException] = []
 
@@ -62,6 +65,10 @@ def run(name: str, config_name: str, target: str, arguments: Sequence[str]) -> i
         # The module is heavy; help and usage errors come before this.
         module, _, function = target.partition(":")
         try:
+            hydra_config = HydraConfig.get()
+            check_kinds(config_name, hydra_config.overrides.task, map(str, hydra_config.runtime.choices))
+            check_given(config, one_of)
+            check_paths(config)
             codes.append(getattr(importlib.import_module(module), function)(config))
         except Exception as error:
             # Kept from Hydra, which would print lines of its own.

@@ -20,17 +20,22 @@ class Command:
         summary: one line of help.
         target: `module:function`.
         config: name of the Hydra config that it takes; None for commands with flags.
+        one_of: settings of that config of which exactly one must be given, each as `key=EXAMPLE`.
     """
 
     summary: str
     target: str
     config: str | None = None
+    one_of: tuple[str, ...] = ()
 
 
 COMMANDS = {
     "train": Command("train a model and test it", "audiocx.apps.train:train", "train"),
     "evaluate": Command(
-        "score models, or files, on a test set", "audiocx.apps.evaluate:evaluate", "evaluate"
+        "score models, or files, on a test set",
+        "audiocx.apps.evaluate:evaluate",
+        "evaluate",
+        one_of=("checkpoint=RUN", "estimates=FOLDER"),
     ),
     "enhance": Command("clean audio files with a trained model", "audiocx.apps.enhance:main"),
 }
@@ -69,10 +74,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if command.config is not None:
             run = importlib.import_module("audiocx.apps.hydra_command").run
-            code: int = run(name, command.config, command.target, rest)
+            code: int = run(name, command.config, command.target, rest, one_of=command.one_of)
         else:
             module, _, function = command.target.partition(":")
             code = getattr(importlib.import_module(module), function)(rest)
+    except SystemExit as end:  # Hydra after --help
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
     except AudiocxError as error:
         print(f"audiocx {name}: {error}", file=sys.stderr)
         code = error.exit_code

@@ -1,11 +1,20 @@
-"""Wording what is wrong with a setting, for commands whose words are Hydra's."""
+"""What several commands share: a user's own package, and wording what is wrong with a setting."""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from audiocx.errors import AudiocxError, ConfigError, describe
+
+
+def find_packages_here() -> None:
+    """Let a user's own package in the working directory be imported; last, so that it hides none."""
+    here = os.getcwd()
+    if here not in sys.path:
+        sys.path.append(here)
 
 
 @contextmanager

@@ -153,7 +153,7 @@ def test_an_unreadable_item_fails_and_the_rest_goes_on(
         (("checkpoint=a", "estimates=a"), "got both"),
         (("checkpoint=nowhere", "data.test=set"), "no such file or folder"),
         (("checkpoint=set", "data.test=set"), "not a run or model folder"),
-        (("estimates=nowhere", "data.test=set"), "no such folder"),
+        (("estimates=nowhere", "data.test=set"), "no such file or folder"),
         (("estimates=a", "data.test=set"), "no audio files"),
         (("checkpoint=a", "data.test=nowhere"), "nowhere"),
         (("checkpoint=a", "data.test=set", "metric=[stoi]"), "metric"),

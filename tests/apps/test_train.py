@@ -236,7 +236,7 @@ def test_every_loss_runs(train, loss):
         (["model.arithmetic=compelx"], "did you mean `complex`"),
         (["capacity=paramters"], "did you mean `parameters`"),
         (["model.features=magnitude"], "no imaginary part"),
-        (["checkpoint=nothing"], "nothing to go on from"),
+        (["checkpoint=nothing"], "no such file or folder"),
         (["data=folder"], "data.root"),
         (["data=folder", "data.root=missing"], "missing"),
         (["stft.hop_length=700"], "lengths do not fit"),
