@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,10 @@ from lightning import LightningModule, Trainer
 from torch import Tensor, nn
 
 from audiocx.data.batch import Batch
+from audiocx.data.folder import FolderDataModule
+from audiocx.data.module import SpectralDataModule
 from audiocx.data.synthetic import SyntheticDataModule
+from audiocx.signal.stft import STFT
 
 Make = Callable[..., SyntheticDataModule]
 
@@ -55,7 +60,7 @@ def fit(
         num_sanity_val_steps=0,
         **settings,
     )
-    trainer.fit(model, datamodule=data, ckpt_path=resume, weights_only=True)
+    trainer.fit(model, datamodule=data, ckpt_path=resume)
     trainer.save_checkpoint(folder / "last.ckpt")
     return model
 
@@ -102,6 +107,50 @@ def test_the_stft_is_one_object_and_no_part_of_the_module(synthetic: Make) -> No
     data = synthetic()
     assert data.stft is data.stft
     assert data.stft not in list(vars(data).values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["synthetic", "folder"])
+@pytest.mark.parametrize(
+    ("num_workers", "start_method"),
+    [
+        (2, "fork"),
+        (1, "spawn"),
+        (2, "spawn"),
+        (2, "forkserver"),
+    ],
+)
+def test_batches_are_the_same_from_any_workers(
+    synthetic: Make,
+    pairs: Callable[..., Path],
+    tmp_path: Path,
+    kind: str,
+    num_workers: int,
+    start_method: str,
+) -> None:
+    """More batches than workers hold ready, from the middle of a training, in every field."""
+    if start_method not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"this platform has no {start_method}")
+    root = pairs("set/train", count=3, rate=8000, channels=2).parent if kind == "folder" else None
+
+    def batches(**settings: Any) -> list[Batch]:
+        settings |= {"segment_seconds": 0.2, "batch_size": 2}
+        if root is None:
+            data: SpectralDataModule = synthetic(seed=7, **settings)
+        else:
+            settings |= {"channel": "random", "cache_dir": str(tmp_path / "cache")}
+            data = FolderDataModule(STFT(), 7, str(root), **settings)
+        data._first_index = lambda: 1000
+        return list(islice(data.train_dataloader(), 10))
+
+    expected = batches(num_workers=0)
+    got = batches(num_workers=num_workers, start_method=start_method)
+    assert [batch.index.tolist() for batch in got] == [[1000 + n, 1001 + n] for n in range(0, 20, 2)]
+    for one, other in zip(expected, got, strict=True):
+        assert torch.equal(one.mixture, other.mixture)
+        assert torch.equal(one.target, other.target)
+        assert torch.equal(one.index, other.index)
+        assert (one.names, one.tags, one.clusters) == (other.names, other.tags, other.clusters)
 
 
 @pytest.mark.gpu

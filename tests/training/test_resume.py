@@ -142,6 +142,11 @@ def interrupt() -> None:
     signal.raise_signal(signal.SIGINT)
 
 
+def interrupt_twice() -> None:
+    interrupt()
+    interrupt()
+
+
 def kill() -> None:
     raise Killed
 
@@ -153,6 +158,7 @@ STOPS = {
     "in a validation": (in_validation(6, interrupt), 6, False),
     "mid-accumulation": (in_step(4, 0, interrupt), 5, True),
     "last step but one": (in_step(6, 0, interrupt), 7, False),
+    "interrupted twice": (in_step(5, 0, interrupt_twice), 4, True),
     "killed mid-step": (in_step(5, 0, kill), 4, True),
     "killed in a validation": (in_validation(6, kill), 4, False),
 }
