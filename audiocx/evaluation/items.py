@@ -95,10 +95,13 @@ def score_item(
     given_waveforms = mixture.expand_as(target)
     all_silent = not bool(torch.count_nonzero(target))
     untouched = {system: torch.equal(estimate, given_waveforms) for system, estimate in estimates.items()}
-    for metric in metrics:
-        given = mean_over_sources(given_waveforms, target, mixture, metric, stft)
-        for system, estimate in estimates.items():
-            score = given
+    scores_given = {
+        metric.name: mean_over_sources(given_waveforms, target, mixture, metric, stft) for metric in metrics
+    }
+    # All metrics of one estimate before the next one: some keep what they have worked out for a pair.
+    for system, estimate in estimates.items():
+        for metric in metrics:
+            score = given = scores_given[metric.name]
             if not untouched[system]:
                 score = mean_over_sources(estimate, target, mixture, metric, stft)
             results[system].add(metric.name, score)

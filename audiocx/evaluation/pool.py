@@ -49,6 +49,20 @@ def single_threaded_children() -> Iterator[None]:
                 os.environ[name] = value
 
 
+@contextmanager
+def single_threaded() -> Iterator[None]:
+    """Let torch use one thread inside.
+
+    Beside children that take every processor, threads of one operation wait for each other more than they work.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def _score_arrays(
     estimates: Mapping[str, Array],
     target: Array,

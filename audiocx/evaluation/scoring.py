@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -25,7 +25,7 @@ from audiocx.data.batch import Example
 from audiocx.data.test_set import TestSet
 from audiocx.errors import AudiocxError, DataError, describe
 from audiocx.evaluation.items import ItemScores
-from audiocx.evaluation.pool import ScoringPool, available_cpus
+from audiocx.evaluation.pool import ScoringPool, available_cpus, single_threaded
 from audiocx.metrics.table import QUICK, find_metrics
 from audiocx.signal.stft import STFT
 
@@ -219,7 +219,7 @@ def score(
         stft: the transform of the phase error; gives the sample rate.
         metrics: words or import paths, see `audiocx.metrics.table`.
         n_processes: children that score; None: as many as processors where a slow metric is asked for and
-            there are enough items, else none.
+            there are enough items, else none. Beside children the systems run on one thread.
         finished: filled with rows as they come, so that an interrupted call keeps them.
         show_progress: draw a progress bar.
         console: where to draw it.
@@ -246,7 +246,8 @@ def score(
     rows = [] if finished is None else finished
     pool = ScoringPool(n_processes, chosen, stft)
     try:
-        with _progress_bar(len(test_set), show_progress, console) as advance:
+        beside_children = single_threaded() if pool.n_processes else nullcontext()
+        with beside_children, _progress_bar(len(test_set), show_progress, console) as advance:
             collector = _Collector(systems, pool, rows, advance)
             for index in range(len(test_set)):
                 collector.add(test_set, index)

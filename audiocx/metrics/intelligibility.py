@@ -2,7 +2,8 @@
 
 Frames, bands and resampling are those of the authors' program, as the package `pystoi` has them; scores agree
 with that package to rounding. Both scores rest on the same envelopes in third-octave bands, which are kept for
-the pair that was seen last: an evaluation asks for one score after the other.
+the pair that was seen last: an evaluation asks for one score after the other, and for one estimate of a target
+after the other.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import rfft
 from scipy.signal import resample_poly
 from torch import Tensor
 
@@ -83,17 +85,24 @@ def _without_pauses(signals: Array) -> Array:
     return joined.reshape(len(signals), -1)
 
 
+@lru_cache(maxsize=2)
+def _resampled(samples: bytes, sample_rate: int) -> Array:
+    """Float64 samples at 10 kHz, of peak one; kept for the next estimate of the same target."""
+    signal = np.frombuffer(samples)
+    # The scores do not depend on levels, but the smallest number that counts does.
+    signal = signal / np.abs(signal).max()
+    if sample_rate == RATE:
+        return signal
+    divisor = math.gcd(RATE, sample_rate)
+    taps = _resampling_filter(sample_rate)
+    return np.asarray(resample_poly(signal, RATE // divisor, sample_rate // divisor, window=taps))
+
+
 @lru_cache(maxsize=1)
 def _envelopes(estimate: bytes, target: bytes, sample_rate: int) -> Array:
     """Envelopes of target and estimate in third-octave bands (2, band, frame), from float64 samples."""
-    signals = np.stack([np.frombuffer(target), np.frombuffer(estimate)])
-    # The scores do not depend on levels, but the smallest number that counts does.
-    signals = signals / np.abs(signals).max(-1, keepdims=True)
-    if sample_rate != RATE:
-        divisor = math.gcd(RATE, sample_rate)
-        taps = _resampling_filter(sample_rate)
-        signals = resample_poly(signals, RATE // divisor, sample_rate // divisor, axis=-1, window=taps)
-    spectra = np.fft.rfft(_frames(_without_pauses(signals)), n=N_FFT)
+    signals = np.stack([_resampled(target, sample_rate), _resampled(estimate, sample_rate)])
+    spectra = rfft(_frames(_without_pauses(signals)), n=N_FFT)
     power = np.square(spectra.real) + np.square(spectra.imag)
     return np.sqrt(_band_matrix() @ power.swapaxes(-1, -2))
 
