@@ -124,7 +124,7 @@ class Run:
         differing = resume.differences(self.settings)
         if differing:
             say(f"with other settings than before: {', '.join(differing)}")
-        if not bring_best(resume.path, self.folder):
+        if resume.best_step is not None and not bring_best(resume.path, self.folder):
             say("no best checkpoint lies beside it: the best from here on is kept")
         keep_curves(self.trainer.loggers, self.folder, resume.step)
 
@@ -138,6 +138,10 @@ class Run:
         elif self.interrupt.interrupted and step < self.trainer.max_steps:
             last = self.folder.last.is_file()
             say(f"stopped at step {step}" + (f"; go on with checkpoint={self.folder.path}" if last else ""))
+        if self.interrupt.interrupted and (self.early.stopped or step >= self.trainer.max_steps):
+            say(
+                f"interrupted after the last step; test it with audiocx evaluate checkpoint={self.folder.path}"
+            )
 
 
 def trainer_settings(config: DictConfig) -> tuple[dict[str, Any], dict[str, int]]:

@@ -13,7 +13,7 @@ import torch
 from audiocx.errors import CheckpointError, describe
 from audiocx.models.checkpoint import load
 from audiocx.models.separator import Separator
-from audiocx.training.checkpoints import SETTINGS_KEY
+from audiocx.training.checkpoints import SETTINGS_KEY, Checkpoints
 from audiocx.training.stops import StopEarly
 from audiocx.training.task import MaskingTask
 
@@ -37,11 +37,13 @@ class Resume:
         path: the file.
         step: steps that were made.
         settings: those that it was trained with, by dotted name; empty where it does not say.
+        best_step: step of the best checkpoint until then; None before the first validation.
     """
 
     path: Path
     step: int
     settings: dict[str, Any]
+    best_step: int | None
 
     def differences(self, settings: Mapping[str, Any]) -> list[str]:
         """Word the settings that are not those that it was trained with."""
@@ -98,7 +100,9 @@ def find_resume(
     state = torch.load(found, map_location="cpu", weights_only=True)
     if "optimizer_states" not in state or "loops" not in state:
         raise CheckpointError(describe(f"{where}: holds weights alone", do=f"begin with them: init={path}"))
-    resume = Resume(found, int(state["global_step"]), dict(state.get(SETTINGS_KEY, {})))
+    kept = state.get("callbacks", {})
+    best_step = kept.get(Checkpoints.__qualname__, {}).get("best_step")
+    resume = Resume(found, int(state["global_step"]), dict(state.get(SETTINGS_KEY, {})), best_step)
     if resume.step >= max_steps:
         raise CheckpointError(
             describe(
@@ -107,7 +111,7 @@ def find_resume(
                 do="raise trainer.max_steps",
             )
         )
-    n_without = state.get("callbacks", {}).get(StopEarly.__qualname__, {}).get("n_without", 0)
+    n_without = kept.get(StopEarly.__qualname__, {}).get("n_without", 0)
     if patience is not None and n_without >= patience:
         raise CheckpointError(
             describe(

@@ -40,7 +40,8 @@ class RandomStateOfStep(Callback):
     ) -> None:
         """Seed the generators of torch (all devices), of Python and of numpy."""
         part_of_step = batch_idx % trainer.accumulate_grad_batches
-        words = np.random.SeedSequence([self.seed, trainer.global_step, part_of_step]).generate_state(3)
+        origin = [self.seed, trainer.global_step, part_of_step, trainer.global_rank]
+        words = np.random.SeedSequence(origin).generate_state(3)
         torch.manual_seed(int(words[0]))
         random.seed(int(words[1]))
         np.random.seed(int(words[2]))  # noqa: NPY002 (a user's own model may draw from it)
