@@ -96,7 +96,9 @@ def find_resume(
         raise CheckpointError(
             describe(f"{where}: nothing to go on from", expected="a run folder or a .ckpt of training")
         )
-    _check_model(where, task.separator, load(found, trust=trust), "give the words that it was trained with")
+    known = found.parent.parent / "config.yaml"
+    words = f"give the words that it was trained with{f' ({known})' if known.is_file() else ''}"
+    _check_model(where, task.separator, load(found, trust=trust), words)
     state = torch.load(found, map_location="cpu", weights_only=True)
     if "optimizer_states" not in state or "loops" not in state:
         raise CheckpointError(describe(f"{where}: holds weights alone", do=f"begin with them: init={path}"))
@@ -191,5 +193,5 @@ def _leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
 
 
 def _short(value: Any) -> str:
-    text = "nothing" if value is None else str(value)
+    text = "null" if value is None else str(value)
     return text if len(text) <= 40 else text[:39] + "…"
