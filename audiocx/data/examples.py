@@ -8,36 +8,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from audiocx.data.augmentation import UNCHANGED, Augmenter, Variation
 from audiocx.data.batch import Example
+from audiocx.data.crops import NoisePieces, SpokenPieces
 from audiocx.data.draws import Noise, Rooms, Speech
-from audiocx.data.mixing import (
-    FRAME_SECONDS,
-    Waveform,
-    active_frames,
-    frame_powers,
-    mean_power,
-    mix,
-    set_level,
-)
+from audiocx.data.mixing import PEAK, Waveform, mix, set_level
 from audiocx.data.randomness import Stream, generator
 from audiocx.data.reverberation import Response, make_response, reverberate
 from audiocx.data.test_set import TestSet
 from audiocx.errors import DataError, describe
 
-ACTIVE_SHARE = 0.4
-"""Least share of active frames in a drawn piece of speech, where its file has such a piece."""
-NOISE_RANGE_DB = 20.0
-"""A piece of noise is drawn where its power is at most so far below the file's: the hiss between two barks
-would be turned up to the ratio that was asked for."""
-EFFECT_SECONDS = 2.0
-"""Shorter noises are single events: they are repeated at random places, longer ones go round."""
-EFFECT_SPREAD_DB = 3.0
-FADE_SECONDS = 0.01
-PAUSE_SECONDS = (0.05, 0.4)
-"""Between pieces of one talker that follow one another."""
+SECOND_NOISE_DB = (-10.0, 0.0)
+"""Power of a second noise beside the first."""
 FIXED_SEED = 20130
 """Seed of validation and test; the run's seed changes training alone."""
 FIXED_SNRS_DB = (-5.0, 0.0, 5.0, 10.0, 15.0)
@@ -102,24 +86,28 @@ class MixMaker:
         self.settings = settings
         self.part = part
         self.sample_rate = speech.sounds.sample_rate
-        self._frame = max(1, round(FRAME_SECONDS * self.sample_rate))
+        self._spoken = SpokenPieces(speech)
+        self._heard = NoisePieces(noise)
         self._responses: dict[tuple[int, int], Response] = {}
 
-    def talker(self, random: np.random.Generator, number: int, in_room: bool) -> Talker:
+    def talker(
+        self, random: np.random.Generator, number: int, in_room: bool, variation: Variation = UNCHANGED
+    ) -> Talker:
         """Draw a piece of speech in which somebody speaks, dry or in a room.
 
         Args:
             random: where the choices come from.
             number: the file it begins with.
             in_room: whether a response is drawn for it.
+            variation: augmentations of the dry speech.
         """
         facts = self.speech.facts[number]
         if not in_room or self.rooms is None:
-            dry = self._spoken(random, number, 0, 0)
+            dry = self._varied(random, number, 0, 0, variation)
             return Talker(dry, dry, facts)
         room, channel = self.rooms.draw(random)
         response = self._response(room, channel)
-        spoken = self._spoken(random, number, response.lead, response.direct)
+        spoken = self._varied(random, number, response.lead, response.direct, variation)
         heard, target = reverberate(spoken, response)
         return Talker(heard, target, facts, self.rooms.facts[room]["room"])
 
@@ -131,108 +119,47 @@ class MixMaker:
             self._responses[key] = make_response(taps, self.sample_rate)
         return self._responses[key]
 
-    def _spoken(self, random: np.random.Generator, number: int, lead: int, tail: int) -> Waveform:
-        """Draw a piece of `n_samples`, with what is said before and behind it, at an active power of 1."""
-        sounds = self.speech.sounds
-        sound = sounds.sounds[number]
-        if sound.n_samples >= self.n_samples:
-            starts = self._active_starts(sounds.powers(number), sound.n_samples)
-            start = int(starts[random.integers(len(starts))])
-            channel = int(random.integers(sound.n_channels))
-            piece = sounds.read(number, start - lead, lead + self.n_samples + tail, channel)
-            return piece * np.float32(sound.active_power**-0.5)
-        joined = np.zeros(lead + self.n_samples + tail, dtype=np.float32)
-        place = -self._cut(random, sounds.powers(number))
-        while place < self.n_samples:
-            sound = sounds.sounds[number]
-            channel = int(random.integers(sound.n_channels))
-            first, last = max(place, 0), min(place + sound.n_samples, self.n_samples)
-            piece = sounds.read(number, first - place, last - first, channel)
-            joined[lead + first : lead + last] = self._faded(piece) * np.float32(sound.active_power**-0.5)
-            place = last + round(random.uniform(*PAUSE_SECONDS) * self.sample_rate)
-            number = self.speech.another(random, number)
-        return joined
+    def _varied(
+        self, random: np.random.Generator, number: int, lead: int, tail: int, variation: Variation
+    ) -> Waveform:
+        """Draw a piece of `n_samples`, with what is said before and behind it, and change it."""
+        lengths = [variation.length("speech", length) for length in (lead, self.n_samples, tail)]
+        piece = self._spoken.draw(random, number, *lengths)
+        changed = variation.apply("speech", piece[None], self.sample_rate)
+        return changed[0, : lead + self.n_samples + tail]
 
-    def _active_starts(self, powers: NDArray[np.float64], n_samples: int) -> NDArray[np.int64]:
-        """Starts of the pieces in which somebody speaks often enough, else of the most active ones."""
-        counts = np.concatenate([[0], np.cumsum(active_frames(powers))])
-        length = max(1, min(self.n_samples // self._frame, len(powers)))
-        active = counts[length:] - counts[:-length]
-        starts = np.flatnonzero(active >= max(1, min(ACTIVE_SHARE * length, int(active.max()))))
-        return np.minimum(starts * self._frame, n_samples - self.n_samples)
-
-    def noises(self, random: np.random.Generator, number: int, second: bool) -> tuple[Waveform, list[int]]:
-        """Draw a piece of noise, at a power of 1, and maybe a softer one of another recording over it.
+    def noises(
+        self,
+        random: np.random.Generator,
+        number: int,
+        second: bool,
+        variation: Variation = UNCHANGED,
+    ) -> tuple[Waveform, list[int]]:
+        """Draw a piece of noise, and maybe a softer one of another recording over it.
 
         Returns:
             The waveform (sample,), and which files are in it.
         """
-        waveform = self._noise(random, number)
-        if not second:
-            return waveform, [number]
-        other = self.noise.draw(random, not_of=self.noise.facts[number]["recording"])
-        gain = np.float32(10 ** (random.uniform(-10, 0) / 20))
-        return waveform + gain * self._noise(random, other), [number, other]
+        n_samples = variation.length("noise", self.n_samples)
+        waveform, files = self._heard.draw(random, number, n_samples), [number]
+        if second:
+            files.append(self.noise.draw(random, not_of=self.noise.facts[number]["recording"]))
+            gain = np.float32(10 ** (random.uniform(*SECOND_NOISE_DB) / 20))
+            waveform = waveform + gain * self._heard.draw(random, files[1], n_samples)
+        changed = variation.apply("noise", waveform[None], self.sample_rate)
+        return changed[0, : self.n_samples], files
 
-    def _noise(self, random: np.random.Generator, number: int) -> Waveform:
-        sounds = self.noise.sounds
-        sound = sounds.sounds[number]
-        channel = int(random.integers(sound.n_channels))
-        if sound.n_samples >= self.n_samples:
-            starts = self._loud_starts(sounds.powers(number), sound.n_samples)
-            waveform = sounds.read(number, int(starts[random.integers(len(starts))]), self.n_samples, channel)
-        else:
-            whole = sounds.read(number, 0, sound.n_samples, channel)
-            if sound.n_samples < EFFECT_SECONDS * self.sample_rate:
-                waveform = self._scattered(random, whole)
-            else:
-                waveform = self._going_round(random, whole)
-        return waveform * np.float32(mean_power(waveform) ** -0.5)
-
-    def _loud_starts(self, powers: NDArray[np.float64], n_samples: int) -> NDArray[np.int64]:
-        """Starts of the pieces whose power is not far below the file's, on a grid of 10 ms."""
-        sums = np.concatenate([[0.0], np.cumsum(powers)])
-        length = max(1, min(self.n_samples // self._frame, len(powers)))
-        inside = (sums[length:] - sums[:-length]) / length
-        least = min(float(powers.mean()) * 10 ** (-NOISE_RANGE_DB / 10), float(inside.max()))
-        starts = np.flatnonzero(inside >= least)
-        return np.minimum(starts * self._frame, n_samples - self.n_samples)
-
-    def _cut(self, random: np.random.Generator, powers: NDArray[np.float64]) -> int:
-        """Draw how many samples of a beginning may be missing, so that half of the energy is left."""
-        sums = np.cumsum(powers)
-        half = int(np.searchsorted(sums, sums[-1] / 2))
-        return int(random.integers(half * self._frame + 1))
-
-    def _scattered(self, random: np.random.Generator, event: Waveform) -> Waveform:
-        """Repeat an event, with pauses that are as long as it on average."""
-        event = self._faded(event)
-        waveform = np.zeros(self.n_samples, dtype=np.float32)
-        place = -self._cut(random, frame_powers(event, self.sample_rate))
-        while place < self.n_samples:
-            gain = np.float32(10 ** (random.uniform(-EFFECT_SPREAD_DB, EFFECT_SPREAD_DB) / 20))
-            first, last = max(place, 0), min(place + len(event), self.n_samples)
-            waveform[first:last] += gain * event[first - place : last - place]
-            place = last + 1 + int(random.exponential(len(event)))
-        return waveform
-
-    def _going_round(self, random: np.random.Generator, whole: Waveform) -> Waveform:
-        """Begin anywhere and go round, the end fading into the beginning at equal power."""
-        fade = min(len(whole) // 4, 4 * round(FADE_SECONDS * self.sample_rate))
-        ramp = np.linspace(0, np.pi / 2, fade, dtype=np.float32)
-        loop = whole[fade:].copy()
-        loop[len(loop) - fade :] = loop[len(loop) - fade :] * np.cos(ramp) + whole[:fade] * np.sin(ramp)
-        start = int(random.integers(len(loop)))
-        return np.take(loop, np.arange(start, start + self.n_samples), mode="wrap")
-
-    def _faded(self, piece: Waveform) -> Waveform:
-        """Fade both ends, so that a cut does not click."""
-        fade = min(len(piece) // 4, round(FADE_SECONDS * self.sample_rate))
-        ramp = np.linspace(0, 1, fade, endpoint=False, dtype=np.float32)
-        piece = piece.copy()
-        piece[:fade] *= ramp
-        piece[len(piece) - fade :] *= ramp[::-1]
-        return piece
+    def _recorded(
+        self, mixture: Waveform, target: Waveform, variation: Variation
+    ) -> tuple[Waveform, Waveform]:
+        """Apply the augmentations of the finished example, keeping its peak below 0.99."""
+        if not variation.entries:
+            return mixture, target
+        both = variation.apply("both", np.stack([mixture, target]), self.sample_rate)
+        both = both * _headroom(both[0])
+        mixture = variation.apply("mixture", both[:1], self.sample_rate)[0]
+        gain = _headroom(mixture)
+        return mixture * gain, both[1] * gain
 
     def example(
         self,
@@ -242,8 +169,9 @@ class MixMaker:
         files: list[int],
         snr_db: float,
         level_dbfs: float,
+        variation: Variation = UNCHANGED,
     ) -> Example:
-        """Mix a talker with noise, or leave one of them out.
+        """Mix a talker with noise, or leave one of them out, and change the result.
 
         Raises:
             DataError: a drawn piece is silent.
@@ -269,6 +197,7 @@ class MixMaker:
             mixture, target = set_level(noise, np.zeros_like(noise), level_dbfs)
         else:
             raise DataError(describe("an example of neither speech nor noise"))
+        mixture, target = self._recorded(mixture, target, variation)
         return Example(
             mixture=torch.from_numpy(mixture)[None],
             target=torch.from_numpy(target)[None, None],
@@ -282,14 +211,16 @@ class MixMaker:
 class TrainingMixes(Dataset[Example]):
     """Endless training examples: a pure function of (seed, index)."""
 
-    def __init__(self, maker: MixMaker, seed: int) -> None:
+    def __init__(self, maker: MixMaker, seed: int, augmenter: Augmenter) -> None:
         self.maker = maker
         self.seed = seed
+        self.augmenter = augmenter
 
     def __getitem__(self, index: int) -> Example:
         """Draw and mix an example."""
         maker, settings = self.maker, self.maker.settings
         random = generator(self.seed, index, Stream.TRAIN)
+        variation = self.augmenter.of(self.seed, index)
         snr_db, level_dbfs = random.uniform(*settings.snr_db), random.uniform(*settings.level_dbfs)
         kind, reverberation, second = random.random(3)
         talker = noise = None
@@ -298,11 +229,13 @@ class TrainingMixes(Dataset[Example]):
         if kind >= settings.noise_only_probability:
             number = maker.speech.draw(random)
             recording = maker.speech.facts[number]["recording"]
-            talker = maker.talker(random, number, reverberation < settings.reverberation_probability)
+            in_room = reverberation < settings.reverberation_probability
+            talker = maker.talker(random, number, in_room, variation)
         if kind < 1 - settings.clean_probability or talker is None:
             first = maker.noise.draw(random, not_of=recording)
-            noise, files = maker.noises(random, first, second < settings.second_noise_probability)
-        return maker.example(index, talker, noise, files, snr_db, level_dbfs)
+            has_second = second < settings.second_noise_probability
+            noise, files = maker.noises(random, first, has_second, variation)
+        return maker.example(index, talker, noise, files, snr_db, level_dbfs, variation)
 
 
 class FixedMixes(Dataset[Example], TestSet):
@@ -362,6 +295,11 @@ class FixedMixes(Dataset[Example], TestSet):
     def fingerprint(self) -> str:
         """Return a hash of what is mixed and how."""
         return self.content
+
+
+def _headroom(waveform: Waveform) -> np.float32:
+    """Gain that keeps a peak below 0.99; 1 where it is."""
+    return np.float32(min(1.0, PEAK / max(float(np.abs(waveform).max()), 1e-12)))
 
 
 def _rounds(random: np.random.Generator, names: Sequence[Any], count: int) -> list[Any]:

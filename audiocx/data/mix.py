@@ -8,6 +8,7 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
+from audiocx.data.augmentation import Augmentation, Augmenter
 from audiocx.data.batch import Example
 from audiocx.data.cache import cache_folder, hash_of
 from audiocx.data.draws import Noise, Rooms, Speech
@@ -71,6 +72,7 @@ class MixDataModule(SpectralDataModule):
             free space.
         test: folder of a ready test set to take in place of the tables' own test part.
         channel: which channel of a file is taken: `first`, `mean` or `random`; of responses always any.
+        augmentation: variations of training examples by name, applied in this order.
 
     Raises:
         ConfigError: a setting does not fit.
@@ -102,6 +104,7 @@ class MixDataModule(SpectralDataModule):
         cache_gigabytes: float | None = None,
         test: str | None = None,
         channel: str = "first",
+        augmentation: Mapping[str, Augmentation] | None = None,
     ) -> None:
         super().__init__(stft, seed, batch_size, segment_seconds, num_workers, start_method, test, channel)
         probabilities = {
@@ -129,6 +132,7 @@ class MixDataModule(SpectralDataModule):
         self.pools = [pools] if isinstance(pools, str) else list(pools)
         self.valid_items = valid_items
         self.test_items = test_items
+        self.augmenter = Augmenter(augmentation or {})
         self.cache = cache_folder(cache_dir)
         self.cache_gigabytes = cache_gigabytes
         self._tables: dict[str, Table] = {}
@@ -266,7 +270,7 @@ class MixDataModule(SpectralDataModule):
 
     def make_train(self) -> Dataset[Example]:
         """Return the endless training examples."""
-        return TrainingMixes(self._maker("train", self.segment_seconds), self.seed)
+        return TrainingMixes(self._maker("train", self.segment_seconds), self.seed, self.augmenter)
 
     def make_valid(self) -> Dataset[Example]:
         """Return the validation items."""
@@ -299,7 +303,7 @@ class MixDataModule(SpectralDataModule):
 
     def fingerprint(self) -> str:
         """Return a hash of all sounds, of their rows, and of how they are mixed; the seed is not part of it."""
-        return hash_of([self._content(*PARTS), self.segment_seconds])
+        return hash_of([self._content(*PARTS), self.segment_seconds, self.augmenter.describe()])
 
     def describe(self) -> dict[str, Any]:
         """Return sizes by part, the share of narrow-band speech, and how the parts were decided."""
@@ -324,6 +328,7 @@ class MixDataModule(SpectralDataModule):
                     counts["silent"] = sum(sound.active_power <= 0 for sound in sounds)
                 facts.setdefault(kind, {})[part] = counts
         facts["parts_by"] = dict(self._how)
+        facts["augmentation"] = self.augmenter.describe()
         facts["streamed"] = [kind for kind, store in self._sounds.items() if store.is_streamed]
         return facts
 

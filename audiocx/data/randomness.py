@@ -27,15 +27,17 @@ class Stream(IntEnum):
     AUGMENTATION = 10
 
 
-def generator(seed: int, index: int, stream: Stream) -> np.random.Generator:
+def generator(seed: int, index: int, stream: Stream, use: int = 0) -> np.random.Generator:
     """Return a fresh generator for one (seed, index, stream).
 
     Args:
         seed: any integer; taken modulo 2**64.
         index: number of the example, voice or recording; taken modulo 2**64.
         stream: what the numbers are for.
+        use: parts a stream into uses that share nothing; taken modulo 2**64.
     """
     key = np.array([seed % 2**64, index % 2**64], dtype=np.uint64)
-    # The topmost counter word separates the streams: 2**192 blocks lie between two of them.
-    counter = np.array([0, 0, 0, int(stream)], dtype=np.uint64)
+    # The topmost counter word separates the streams: 2**192 blocks lie between two
+    # of them, and 2**128 between two uses of one.
+    counter = np.array([0, 0, use % 2**64, int(stream)], dtype=np.uint64)
     return np.random.Generator(np.random.Philox(key=key, counter=counter))

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import csv
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -20,72 +19,11 @@ from audiocx.data.mixing import active_frames, active_power, frame_powers, mean_
 from audiocx.errors import ConfigError, DataError
 from audiocx.signal.stft import STFT
 
-from .conftest import speechlike, write
+from .conftest import coloured, speechlike, table, write
 
 RATE = 16000
 CONFIG = Path(__file__).parents[2] / "conf" / "data" / "mix.yaml"
 Make = Callable[..., MixDataModule]
-
-
-def table(folder: Path, rows: list[dict[str, object]]) -> Path:
-    """Write an index.csv with all columns that rows have."""
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    with (folder / "index.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows(rows)
-    return folder
-
-
-def coloured(seed: int, seconds: float) -> np.ndarray:
-    return (0.05 * np.random.default_rng(seed).standard_normal((1, round(seconds * RATE)))).astype(np.float32)
-
-
-@pytest.fixture(scope="session")
-def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Speech of two corpora and a pool, noise of three classes and two lengths, two rooms; all parts."""
-    root = tmp_path_factory.mktemp("recordings")
-    speech, noise, rir = [], [], []
-    talkers = [("big", "a", 3.0), ("big", "b", 1.5), ("small", "c", 1.0), ("small", "pool-x", 0.3)]
-    for place, part in enumerate(("train", "valid", "test")):
-        for number, (corpus, name, seconds) in enumerate(talkers):
-            for piece in range(2):
-                path = f"{part}-{name}-{piece}.wav"
-                seed = 100 * place + 10 * number + piece
-                write(root / "speech" / path, (1 + 4 * piece) * speechlike(seed, seconds, RATE), RATE)
-                speech.append(
-                    {"path": path, "split": part, "corpus": corpus, "speaker": f"{name}-{part}",
-                     "quality": "good" if piece == 0 else "fair", "recording": path}
-                )  # fmt: skip
-        for number, (name, seconds) in enumerate((("rain", 4.0), ("wind", 1.0), ("bark", 0.1))):
-            path = f"{part}-{name}.wav"
-            write(root / "noise" / path, coloured(1000 + 100 * place + number, seconds), RATE)
-            noise.append({"path": path, "split": part, "class": name, "author": "one"})
-        taps = 0.1 * coloured(2000 + place, 0.2) * np.exp(-np.arange(3200) / 800)
-        taps[0, 32] = 0.5
-        write(root / "rir" / f"{part}.wav", taps.astype(np.float32), RATE)
-        rir.append({"path": f"{part}.wav", "split": part, "room": f"room-{part}"})
-    for kind, rows in (("speech", speech), ("noise", noise), ("rir", rir)):
-        table(root / kind, rows)
-    return root
-
-
-@pytest.fixture(scope="session")
-def mix_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("mix_cache")
-
-
-@pytest.fixture
-def mix(recordings: Path, mix_cache: Path) -> Make:
-    def make(seed: int = 0, **settings: object) -> MixDataModule:
-        chosen: dict[str, object] = {
-            **{kind: str(recordings / kind) for kind in ("speech", "noise", "rir")},
-            "batch_size": 4, "segment_seconds": 0.5, "num_workers": 0, "cache_dir": str(mix_cache),
-            "valid_items": 8, "test_items": 40,
-        }  # fmt: skip
-        return MixDataModule(STFT(), seed, **(chosen | settings))  # type: ignore[arg-type]
-
-    return make
 
 
 def db(ratio: float) -> float:
