@@ -80,8 +80,8 @@ class Separator(nn.Module):
 
     @property
     def causal(self) -> bool:
-        """The model can go through a stream piece by piece (`model.step`)."""
-        return bool(self.model.causal)
+        """The model can go through a stream piece by piece (`model.step`); one that does not say so cannot."""
+        return bool(getattr(self.model, "causal", False))
 
     def forward(self, waveform: Tensor, conditions: Conditions | None = None) -> Tensor:
         """Estimate the sources of a mixture.
