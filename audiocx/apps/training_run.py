@@ -180,8 +180,10 @@ def keep_curves(chosen: Sequence[Logger], folder: RunFolder, step: int) -> None:
     if not path.is_file():
         return
     with path.open(encoding="utf-8", newline="") as file:
-        rows = [{key: value for key, value in row.items() if value} for row in csv.DictReader(file)]
+        found = [{key: value for key, value in row.items() if key and value} for row in csv.DictReader(file)]
+    # A kill may have cut the last line short.
+    whole = [row for row in found if row.get("step", "").isdigit() and row.keys() > {"epoch", "step"}]
     for logger in chosen:
         if isinstance(logger, CSVLogger):
-            logger.experiment.metrics.extend(row for row in rows if int(row["step"]) < step)
+            logger.experiment.metrics.extend(row for row in whole if int(row["step"]) < step)
             logger.save()

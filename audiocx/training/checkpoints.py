@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import shutil
@@ -12,6 +13,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from audiocx.errors import TrainingError, describe
 from audiocx.training.run_folder import RunFolder
 from audiocx.training.steps import begins_step
 from audiocx.training.task import monitored_score
@@ -31,6 +33,9 @@ class Checkpoints(Callback):
         folder: of the run.
         every_n_steps: steps between two writings of `last.ckpt`.
         settings: plain values, kept in each checkpoint.
+
+    Raises:
+        TrainingError: while training, where a checkpoint cannot be written.
 
     Attributes:
         best_score: of the best checkpoint; a score that is NaN counts as the lowest.
@@ -84,10 +89,21 @@ class Checkpoints(Callback):
 
     def _write(self, trainer: Trainer, path: Path) -> None:
         began = time.perf_counter()
-        path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.part")
-        trainer.save_checkpoint(temporary)
-        os.replace(temporary, path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            trainer.save_checkpoint(temporary)
+            os.replace(temporary, path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink()  # gives a full disk its room back
+            raise TrainingError(
+                describe(
+                    f"{path}: cannot be written at step {trainer.global_step}",
+                    got=error.strerror or error,
+                    do="the checkpoint before it is whole; mend the cause and go on with it",
+                )
+            ) from error
         self.seconds += time.perf_counter() - began
 
     def on_save_checkpoint(
