@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import csv
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,46 +13,55 @@ from audiocx.data.mix import MixDataModule
 from audiocx.errors import DataError
 from audiocx.signal.stft import STFT
 
-from .conftest import speechlike, write
+from .conftest import RATE, speechlike, table, write
 
-RATE = 16000
+PARTS = ("train", "valid", "test")
 
 
 class Recordings:
     """Tables that a test can spoil before it opens them."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, sounds: Path) -> None:
         self.root = root
+        self.sounds = sounds
         self.rows: dict[str, list[dict[str, str]]] = {"speech": [], "noise": [], "rir": []}
-        for place, part in enumerate(("train", "valid", "test")):
-            for number, kind in enumerate(self.rows):
-                path = f"{part}.wav"
-                write(root / kind / path, speechlike(10 * place + number, 0.3, RATE), RATE)
-                row = {"path": path, "split": part, "recording": f"{kind}-{part}", "group": f"g-{kind}-{part}",
-                       "author": "one", "speaker": f"s-{part}", "room": f"room-{part}", "corpus": "c"}  # fmt: skip
-                self.rows[kind].append(row)
-
-    def setup(self, test: Path | None = None) -> None:
         for kind, rows in self.rows.items():
-            with (self.root / kind / "index.csv").open("w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, list(rows[0]))
-                writer.writeheader()
-                writer.writerows(rows)
-        data = MixDataModule(
-            STFT(), 0, **{kind: str(self.root / kind) for kind in self.rows}, num_workers=0,
-            cache_dir=str(self.root / "cache"), test=None if test is None else str(test),
-        )  # fmt: skip
+            for part in PARTS:
+                path = str(sounds / kind / f"{part}.wav")
+                rows.append(
+                    {"path": path, "split": part, "recording": f"{kind}-{part}", "group": f"g-{kind}-{part}",
+                     "author": "one", "speaker": f"s-{part}", "room": f"room-{part}", "corpus": "c"}
+                )  # fmt: skip
+
+    def setup(self, test: Path | None = None) -> MixDataModule:
+        for kind, rows in self.rows.items():
+            (self.root / kind).mkdir(exist_ok=True)
+            table(self.root / kind, rows)
+        sources = {kind: str(self.root / kind) for kind in self.rows}
+        cache, ready = str(self.sounds / "cache"), None if test is None else str(test)
+        data = MixDataModule(STFT(), 0, **sources, num_workers=0, cache_dir=cache, test=ready)
         data.prepare_data()
         data.setup("fit")
+        return data
+
+
+@pytest.fixture(scope="session")
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("guarded")
+    for place, part in enumerate(PARTS):
+        for number, kind in enumerate(("speech", "noise", "rir")):
+            write(root / kind / f"{part}.wav", speechlike(10 * place + number, 0.3, RATE), RATE)
+    return root
 
 
 @pytest.fixture
-def recordings(tmp_path: Path) -> Recordings:
-    return Recordings(tmp_path)
+def recordings(tmp_path: Path, sounds: Path) -> Recordings:
+    return Recordings(tmp_path, sounds)
 
 
 def test_an_author_may_stand_in_two_parts(recordings: Recordings) -> None:
-    recordings.setup()
+    facts = recordings.setup().describe()
+    assert [facts["noise"][part]["files"] for part in PARTS] == [1, 1, 1]
 
 
 @pytest.mark.parametrize(
@@ -84,20 +92,20 @@ def test_a_name_in_two_parts_is_refused(
 
 def test_the_same_sound_under_two_names_is_refused(recordings: Recordings) -> None:
     samples = np.rint(speechlike(77, 0.3, RATE)[0] * 32768).astype(np.int16)
-    soundfile.write(recordings.root / "speech" / "train.wav", samples, RATE)
-    soundfile.write(recordings.root / "speech" / "other.flac", samples, RATE)
-    recordings.rows["speech"][2]["path"] = "other.flac"
-    with pytest.raises(DataError, match=r"train\.wav in train and .*other\.flac in test are the same sound"):
+    for place, name in ((0, "one.wav"), (2, "other.flac")):
+        soundfile.write(recordings.root / name, samples, RATE)
+        recordings.rows["speech"][place]["path"] = str(recordings.root / name)
+    with pytest.raises(DataError, match=r"one\.wav in train and .*other\.flac in test are the same sound"):
         recordings.setup()
 
 
 def test_silence_is_nobodys(recordings: Recordings) -> None:
     for part in ("train", "test"):
-        path = f"silent-{part}.wav"
-        write(recordings.root / "noise" / path, np.zeros((1, 500), np.float32), RATE)
+        path = str(recordings.root / f"silent-{part}.wav")
+        write(Path(path), np.zeros((1, 500), np.float32), RATE)
         own = {"path": path, "split": part, "recording": path, "group": path, "speaker": path}
         recordings.rows["noise"].append(recordings.rows["noise"][0] | own)
-    recordings.setup()
+    assert recordings.setup().describe()["noise"]["train"]["silent"] == 1
 
 
 def ready(folder: Path, **columns: str) -> Path:
@@ -128,9 +136,9 @@ def test_a_ready_test_set_is_compared(
 
 def test_a_ready_test_set_may_be_made_of_the_test_part(recordings: Recordings, tmp_path: Path) -> None:
     folder = ready(tmp_path / "ready", speaker="s-test", noise="noise-test", rir="test.wav")
-    shutil.copy(recordings.root / "speech" / "test.wav", folder / "clean" / "0.wav")
-    recordings.setup(folder)
-    shutil.copy(recordings.root / "speech" / "valid.wav", folder / "clean" / "0.wav")
+    shutil.copy(recordings.sounds / "speech" / "test.wav", folder / "clean" / "0.wav")
+    assert recordings.setup(folder).test_set().name(0) == "0"
+    shutil.copy(recordings.sounds / "speech" / "valid.wav", folder / "clean" / "0.wav")
     with pytest.raises(DataError, match=r"valid\.wav in valid and .*0\.wav in .*ready are the same sound"):
         recordings.setup(folder)
 
