@@ -6,8 +6,10 @@ them, the noises, with replacement, and an item's weight is the product of its c
 percentiles are too wide with many clusters (the item's own noise counts three times) and too narrow with
 few, so the draws are studentised: each draw's deviation is divided by the standard error that the draw
 itself would have stated, and the 95 % point of that ratio takes the place of 1.96. The standard error adds
-up residuals of items that share a cluster (Cameron, Gelbach, Miller 2011, by inclusion and exclusion). With
-very few items or clusters Student's t takes the place of the draws.
+up residuals of items that share a cluster (Cameron, Gelbach, Miller 2011, by inclusion and exclusion). Where
+five talkers carry most of the variance, draws of them vary too little (0.93 covered), so the ratio's point is
+never below Student's t with Satterthwaite's degrees of freedom. With very few items or clusters that of the
+fewest clusters takes the place of the draws.
 """
 
 from __future__ import annotations
@@ -165,8 +167,24 @@ class _Layout:
         if fewest < FEWEST_CLUSTERS or n < FEWEST_ITEMS:
             factor = float(student_t.ppf((1 + level) / 2, fewest - 1))
         else:
-            factor = self._factor(residual, level)
+            factor = max(self._factor(residual, level), self._student(squared_sums[:, 0], error * n, level))
         return mean - factor * error, mean + factor * error
+
+    def _student(self, squared_sums: Array, error: float, level: float) -> float:
+        """Student's t with Satterthwaite's degrees of freedom: few where a key with few clusters varies most.
+
+        Args:
+            squared_sums: of the residuals in each group (group,).
+            error: standard error of the sum of all values.
+            level: share of intervals that are to hold the true mean.
+        """
+        fewest = min(map(len, self.clusters.values())) - 1
+        spread = 0.0
+        for key, within in self.within.items():
+            variance = max(float((self.sign * squared_sums)[within].sum()), 0.0)
+            spread += variance**2 / (len(self.clusters[key]) - 1)
+        freedom = max(error**4 / spread, fewest) if spread > 0 else fewest
+        return float(student_t.ppf((1 + level) / 2, freedom))
 
     def _factor(self, residual: Array, level: float) -> float:
         """How many of its own standard errors a draw's mean deviates by in a share `level` of all draws."""

@@ -41,25 +41,48 @@ def _coverage(
     return held / n_trials
 
 
+def _in_turn(n_talkers: int, n_noises: int, n_items: int = 120) -> tuple[np.ndarray, np.ndarray]:
+    """Talkers and noises both in turn, every tenth item left out: a clean one, or noise alone."""
+    items = np.array([index for index in range(n_items) if index % 10 != 9])
+    return items % n_talkers, items % n_noises
+
+
 LAYOUTS = {
-    "27 x 48": (27, 48, 108),
-    "10 x 20": (10, 20, 100),
-    "5 x 10": (5, 10, 50),
+    "27 x 48": _layout(27, 48, 108),
+    "27 x 48 in turn": _in_turn(27, 48),
+    "10 x 48": _layout(10, 48, 108),
+    "10 x 20": _layout(10, 20, 100),
+    "5 x 48": _layout(5, 48, 108),
+    "5 x 10": _layout(5, 10, 50),
 }
 
+# Of talkers, noises and items.
+SPLITS = [
+    (1.0, 1.0, 1.0),
+    (1.0, 1.0, 3.0),
+    (2.0, 1.0, 1.0),
+    (1.0, 2.0, 1.0),
+    (0.3, 0.5, 1.0),
+    (1.0, 1.0, 0.1),
+    (0.0, 1.0, 1.0),
+    (1.0, 0.0, 1.0),
+]
 
-@pytest.mark.parametrize("name", LAYOUTS)
+
+@pytest.mark.parametrize("name", ["27 x 48", "10 x 20", "5 x 10"])
 def test_intervals_cover(name: str) -> None:
     # 300 trials tell 0.95 from 0.90; the slow test below has more.
-    coverage = _coverage(_layout(*LAYOUTS[name]), (1.0, 1.0, 1.0), 300, 500)
+    coverage = _coverage(LAYOUTS[name], (1.0, 1.0, 1.0), 300, 500)
     assert 0.92 <= coverage <= 0.985
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("variances", [(1.0, 1.0, 1.0), (1.0, 1.0, 3.0), (2.0, 1.0, 1.0), (0.3, 0.5, 1.0)])
+@pytest.mark.parametrize("variances", SPLITS, ids=str)
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_intervals_cover_in_many_trials(name: str, variances: tuple[float, float, float]) -> None:
-    assert 0.93 <= _coverage(_layout(*LAYOUTS[name]), variances, 2000, 1000) <= 0.98
+    coverage = _coverage(LAYOUTS[name], variances, 2000, 1000)
+    print(f"coverage {name} {variances}: {coverage:.4f}")  # pytest -s shows the table
+    assert 0.93 <= coverage <= 0.98
 
 
 def test_equal_to_students_interval_without_clusters_in_size() -> None:
