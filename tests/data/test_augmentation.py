@@ -182,6 +182,23 @@ def test_entries_do_not_change_what_others_draw() -> None:
         draws.append(entries["a"].drawn)
     assert draws[0] == draws[1] == draws[2]
     assert len(set(draws[0])) == 3
+    assert not set(entries["c"].drawn) & set(draws[0])
+
+
+def test_speed_asks_for_more_in_its_own_place_alone() -> None:
+    variation = Augmenter({"speed": Speed(0.1, factor=(0.9, 1.25))}).of(0, 0)
+    assert [variation.length(place, 100) for place in ("speech", "noise")] == [126, 100]
+
+
+def test_a_peak_is_turned_down_for_mixture_and_target_alike(mix: object) -> None:
+    plain = mix().make_train()  # type: ignore[operator]
+    raised = mix(augmentation={"hiss": GeneratedNoise(1.0, below_db=(-40, -40))}).make_train()  # type: ignore[operator]
+    for index in range(3):
+        before, after = plain[index], raised[index]
+        assert after.mixture.abs().max() == pytest.approx(0.99, rel=1e-5)
+        gain = float(after.target.abs().max() / before.target.abs().max())
+        assert gain < 0.5
+        torch.testing.assert_close(after.target, gain * before.target)
 
 
 @pytest.mark.parametrize(

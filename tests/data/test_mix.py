@@ -208,6 +208,19 @@ def test_a_quiet_stretch_of_noise_is_not_turned_up(mix: Make, tmp_path: Path) ->
         assert np.square(noise).max() > 10  # a stretch of hiss alone would be flat
 
 
+def test_pieces_of_speech_fall_where_somebody_speaks(mix: Make, tmp_path: Path) -> None:
+    rows = []
+    for place, part in enumerate(("train", "valid", "test")):
+        speech = np.zeros((1, 6 * RATE), np.float32)
+        speech[:, 2 * RATE : 3 * RATE] = speechlike(place, 1.0, RATE)
+        write(tmp_path / f"{part}.wav", speech, RATE)
+        rows.append({"path": f"{part}.wav", "split": part})
+    examples = mix(speech=str(table(tmp_path, rows)), rir=None).make_train()
+    shares = [float((waves(examples[index])[1] != 0).mean()) for index in range(40)]
+    assert min(shares) > 0.38
+    assert len(set(shares)) > 5
+
+
 def test_validation_and_test_are_the_same_for_every_run(mix: Make) -> None:
     one, other = mix(), mix(seed=5, snr_db=(0.0, 1.0))
     for first, second in zip(one.val_dataloader(), other.val_dataloader(), strict=True):

@@ -26,6 +26,7 @@ ROW = {
         ("seconds > 2", True),
         ("2 < seconds <= 2.5", True),
         ("2 < seconds < 2.5", False),
+        ("10 < seconds", False),  # as text it would come first
         ("seconds == 2.50", True),  # as numbers, not as text
         ("seconds > -1 and seconds < +3", True),
         ('class in ("rain", "wind")', True),  # a column that is a keyword of Python
