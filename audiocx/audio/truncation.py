@@ -18,7 +18,6 @@ _SIZE_LINES = {
     "AIFF": r"SSND",
     "AU": r"Data Size",
     "CAF": r"data",
-    "SVX": r"BODY",
     "W64": r"riff",
     "RF64": r"Riff size",
 }

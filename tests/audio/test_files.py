@@ -1,6 +1,7 @@
 """Reading audio files: what comes in is what was written, and everything broken is one line."""
 
 import os
+import sys
 
 import numpy as np
 import pytest
@@ -24,6 +25,9 @@ FORMS = [
     ("flac", "FLAC", "PCM_24", 2**-23),
     ("aiff", "AIFF", "PCM_16", 2**-15),
     ("caf", "CAF", "FLOAT", 0.0),
+    ("caf", "CAF", "ALAC_16", 2**-15),
+    ("sph", "NIST", "PCM_16", 2**-15),
+    ("avr", "AVR", "PCM_16", 2**-15),
     ("au", "AU", "PCM_16", 2**-15),
     ("w64", "W64", "PCM_16", 2**-15),
     ("rf64", "RF64", "PCM_16", 2**-15),
@@ -196,6 +200,16 @@ def test_a_cut_file_is_never_taken_for_a_short_one(tmp_path, suffix, container, 
     assert path.name in message_of(blocks, path)
 
 
+@pytest.mark.parametrize(
+    ("container", "subtype"), [("CAF", "ALAC_16"), ("NIST", "PCM_16"), ("AVR", "PCM_16")]
+)
+def test_the_last_sample_is_missed_too(tmp_path, container, subtype):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, tones(20_001, 1, 16_000).T, 16_000, format=container, subtype=subtype)
+    path.write_bytes(path.read_bytes()[:-2])
+    assert "expected 20001 samples by its header" in message_of(read, path)
+
+
 @pytest.mark.parametrize(("suffix", "container", "subtype"), [form[:3] for form in FORMS], ids=FORM_NAMES)
 @pytest.mark.parametrize("kept", [4, 11, 30])
 def test_a_cut_header(tmp_path, suffix, container, subtype, kept):
@@ -203,6 +217,20 @@ def test_a_cut_header(tmp_path, suffix, container, subtype, kept):
     soundfile.write(path, tones(4800, 2, 48_000).T, 48_000, format=container, subtype=subtype)
     path.write_bytes(path.read_bytes()[:kept])
     assert path.name in message_of(read, path)
+
+
+def test_a_broken_mp3_is_worded_by_us_alone(tmp_path, capfd):
+    """libmpg123 writes remarks of its own to standard error, past Python."""
+    path = tmp_path / "a.mp3"
+    soundfile.write(path, tones(200_000, 1, 16_000).T, 16_000)
+    content = bytearray(path.read_bytes())
+    content[6000:9000] = np.random.default_rng(0).bytes(3000)
+    path.write_bytes(content)
+    message_of(read, path)
+    path.write_bytes(content[:8])
+    message_of(read, path)
+    print("still there", file=sys.stderr)
+    assert capfd.readouterr().err == "still there\n"
 
 
 @pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFF000, 0xFFFFFFFF - 36])
