@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from audiocx.data.guard import contents_of_pairs, contents_of_test, refuse_leaks
 from audiocx.data.module import SpectralDataModule
 from audiocx.data.pairs import Pair, find_layout, find_pairs, first_problem
 from audiocx.data.pieces import FixedPieces, PairReader, TrainingPieces
-from audiocx.data.ready import ReadyTestSet, read_index
+from audiocx.data.ready import ReadyTestSet, clusters_and_tags, read_index
 from audiocx.data.survey import OpenedPair, Survey
 from audiocx.data.test_set import TestSet
 from audiocx.errors import ConfigError, DataError, describe
@@ -115,17 +115,15 @@ class FolderDataModule(SpectralDataModule):
     def _refuse_leaks(self) -> None:
         """Stop where a file, or a speaker, recording or room that an `index.csv` names, is in two parts.
 
-        Where the validation pairs were held out of the training folder, only files are compared there.
+        Where the validation pairs were held out of the training folder, only files are compared there: they were
+        parted by talker, and may share a noise.
         """
         if self._is_guarded:
             return
         parts = []
         has_valid = (self.root / "valid").is_dir()
         for part, pairs in self._open().items():
-            rows = {}
-            if part == "train" or has_valid:
-                layout = find_layout(self.root / part)
-                rows = read_index(self.root / part / "index.csv", {layout.mixture, *layout.sources})
+            rows = self._rows_of(part) if part == "train" or has_valid else {}
             parts.append(contents_of_pairs(part, pairs, rows))
         if self.test is not None or (self.root / "test").is_dir():
             test = self.test_set()
@@ -162,7 +160,7 @@ class FolderDataModule(SpectralDataModule):
         if (self.root / "valid").is_dir():
             valid = self._pairs_of("valid")
         else:
-            held_out = held_out_names([pair.name for pair in train])
+            held_out = self._held_out(train)
             valid = [pair for pair in train if pair.name in held_out]
             train = [pair for pair in train if pair.name not in held_out] or train
             log.warning(
@@ -173,6 +171,17 @@ class FolderDataModule(SpectralDataModule):
             )
         step = max(1, -(-len(valid) // self.valid_items))
         return {"train": train, "valid": valid[::step]}
+
+    def _rows_of(self, part: str) -> dict[str, dict[str, str]]:
+        """Rows of a part's `index.csv`, by pair; none where there is no such file."""
+        layout = find_layout(self.root / part)
+        return read_index(self.root / part / "index.csv", {layout.mixture, *layout.sources})
+
+    def _held_out(self, pairs: Sequence[Pair]) -> set[str]:
+        """Choose training pairs for validation, all of a talker's or none where an `index.csv` names talkers."""
+        rows = self._rows_of("train")
+        talkers = {name: clusters_and_tags(row)[0].get("talker", "") for name, row in rows.items()}
+        return held_out_names([pair.name for pair in pairs], talkers)
 
     def _pairs_of(self, part: str) -> list[Pair]:
         layout = find_layout(self.root / part)
@@ -207,7 +216,7 @@ class FolderDataModule(SpectralDataModule):
                 if part == "valid":
                     log.warning("%s: no test/ folder; the validation pairs are scored", self.root)
                 return ReadyTestSet(self.root / part, self.sample_rate, self.channel)
-        names = held_out_names([pair.name for pair in self._pairs_of("train")])
+        names = self._held_out(self._pairs_of("train"))
         log.warning("%s: no test/ folder; the %d held-out pairs are scored", self.root, len(names))
         return ReadyTestSet(self.root / "train", self.sample_rate, self.channel, names)
 
@@ -233,7 +242,22 @@ class FolderDataModule(SpectralDataModule):
         }
 
 
-def held_out_names(names: Sequence[str]) -> set[str]:
-    """Choose a tenth of some names, at least one, by a hash of each: new files change no old file's side much."""
-    ranked = sorted(names, key=lambda name: hash_of(name))
-    return set(ranked[: max(1, round(VALID_SHARE * len(names)))])
+def held_out_names(names: Sequence[str], talkers: Mapping[str, str] | None = None) -> set[str]:
+    """Choose a tenth of some names, at least one, by a hash of each: new files change no old file's side much.
+
+    Args:
+        names: of pairs.
+        talkers: by name, where known: names of one talker stay together, unless there is one talker only.
+    """
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        talker = (talkers or {}).get(name)
+        groups.setdefault(f"talker {talker}" if talker else name, []).append(name)
+    if len(groups) == 1:
+        groups = {name: [name] for name in names}
+    wanted = max(1, round(VALID_SHARE * len(names)))
+    chosen: set[str] = set()
+    for key in sorted(groups, key=lambda key: hash_of(key)):
+        if len(chosen) < wanted:
+            chosen |= set(groups[key])
+    return chosen

@@ -314,3 +314,18 @@ def test_yaml_names_this_module_and_only_known_keys(pairs: Pairs) -> None:
     assert isinstance(data, FolderDataModule)
     assert config["test"] is None
     assert len(CONFIG.read_text().splitlines()) <= 40
+
+
+def test_a_talker_is_held_out_whole(pairs: Pairs, folder: Make) -> None:
+    root = pairs("set/train", count=8, seconds=0.3).parent
+    lines = [f"{item:03d}.wav,{'ann' if item % 2 else 'bob'}" for item in range(8)]
+    (root / "train" / "index.csv").write_text("name,speaker\n" + "\n".join(lines) + "\n")
+    data = folder(root)
+    assert data.describe()["pairs"] == {"train": 4, "valid": 4}
+    numbers = {int(name) % 2 for batch in data.val_dataloader() for name in batch.names}
+    assert len(numbers) == 1
+    scored = data.test_set()
+    assert {int(scored.name(index)) % 2 for index in range(len(scored))} == numbers
+    names = [f"{number:03d}" for number in range(40)]
+    assert held_out_names(names, {}) == held_out_names(names)
+    assert len(held_out_names(names, dict.fromkeys(names, "ann"))) == 4
