@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import io
 from collections.abc import Mapping
 
@@ -22,8 +21,6 @@ CODECS: Mapping[str, tuple[str, str]] = {
 STRONGEST = 0.98
 """MP3 takes no compression of 1."""
 
-_TAKES_COMPRESSION = "compression_level" in inspect.signature(soundfile.write).parameters
-
 
 def through_codec(
     waveform: NDArray[np.float32], sample_rate: int, codec: str, compression: float = 0.6
@@ -34,7 +31,7 @@ def through_codec(
         waveform: float32 (channel, sample); beyond full scale the codec clips.
         sample_rate: in Hz; Opus takes 8, 12, 16, 24 and 48 kHz, MP3 those of its standard.
         codec: `mp3`, `ogg` or `opus`.
-        compression: 0 keeps most, 1 least; soundfile before 0.13 has the codec's own default alone.
+        compression: 0 keeps most, 1 least.
 
     Returns:
         float32 (channel, sample), as long as before and not delayed.
@@ -44,9 +41,15 @@ def through_codec(
     """
     container, form = CODECS[codec]
     file = io.BytesIO()
-    choice = {"compression_level": min(compression, STRONGEST)} if _TAKES_COMPRESSION else {}
     try:
-        soundfile.write(file, waveform.T, sample_rate, format=container, subtype=form, **choice)
+        soundfile.write(
+            file,
+            waveform.T,
+            sample_rate,
+            format=container,
+            subtype=form,
+            compression_level=min(compression, STRONGEST),
+        )
         file.seek(0)
         decoded, _ = soundfile.read(file, dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, ValueError) as error:
