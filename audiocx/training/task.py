@@ -7,13 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import lightning
-import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
 from audiocx.data.batch import Batch
 from audiocx.losses.base import Loss
-from audiocx.metrics.waveform import si_sdr_db
+from audiocx.metrics.accumulate import MeanScore
 from audiocx.models.checkpoint import CHECKPOINT_KEY
 from audiocx.models.conditions import Conditions
 from audiocx.models.separator import Separator
@@ -50,7 +49,7 @@ class MaskingTask(lightning.LightningModule):
         self.loss = loss
         self.make_optimizer = optimizer
         self.make_scheduler = scheduler
-        self._improvements: list[Tensor] = []
+        self.improvement = MeanScore("si_sdr_db", stft=separator.stft, improvement=True)
 
     def forward(self, batch: Batch) -> Tensor:
         """Estimate the sources of a batch, (batch, source, channel, sample)."""
@@ -72,14 +71,9 @@ class MaskingTask(lightning.LightningModule):
         n_items = len(batch.mixture)
         loss = self.loss(estimate, batch.target, mixture=batch.mixture)
         self.log("val/loss", loss, batch_size=n_items, sync_dist=True)
-        mixture = batch.mixture.unsqueeze(1).expand_as(batch.target)
-        improvement = si_sdr_db(estimate, batch.target) - si_sdr_db(mixture, batch.target)
-        self._improvements.append(improvement[torch.isfinite(improvement)])
-
-    def on_validation_epoch_end(self) -> None:
-        """Log the mean improvement; NaN where no item has both noise and speech."""
-        self.log(MONITOR, torch.cat(self._improvements).float().mean(), sync_dist=True)
-        self._improvements.clear()
+        self.improvement.update(estimate, batch.target, batch.mixture.unsqueeze(1))
+        # Lightning takes the mean over all batches and processes, and resets it.
+        self.log(MONITOR, self.improvement, batch_size=n_items)
 
     def configure_optimizers(self) -> Any:
         """Make the optimizer and its schedule."""

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 FILES = sorted(CONF.rglob("*.yaml"))
-GIVEN_BY_THE_CODE = {"_target_", "_partial_", "_convert_"}
+GIVEN_BY_THE_CODE = {"_target_", "_partial_", "_convert_", "defaults"}
 
 
 def targets(node: Any) -> Iterator[dict[str, Any]]:
@@ -50,14 +50,20 @@ OPTIONS = [
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_composes(option):
-    with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
-        config = compose("train", overrides=[option])
-        container = OmegaConf.to_container(config, resolve=False)
     group, _, name = option.partition("=")
+    outer, _, inner = group.rpartition("/")
+    # A group inside a group belongs to those options of the outer one that name it among their defaults.
+    owners = [path.stem for path in (CONF / outer).glob("*.yaml") if f"- {inner}:" in path.read_text()]
+    overrides = [f"{outer}={owners[0]}", option] if outer else [option]
+    with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
+        config = compose("train", overrides=overrides)
+        container: Any = OmegaConf.to_container(config, resolve=False)
     expected = yaml.safe_load((CONF / group / f"{name}.yaml").read_text())
     expected.pop("defaults", None)
+    for word in group.split("/"):
+        container = container[word]
     for key, value in expected.items():
-        assert container[group][key] == value
+        assert container[key] == value
 
 
 def test_numbers_of_the_stft_stand_in_one_place():
