@@ -29,4 +29,5 @@ class CausalConvolution(nn.Module):
             padded = functional.pad(inputs, (self.n_past, 0))
         else:
             padded = torch.cat((state.to(inputs.dtype), inputs), -1)
-        return self.convolution(padded), padded[..., padded.shape[-1] - self.n_past :]
+        # A copy: a view would keep the whole piece in memory until the next one comes.
+        return self.convolution(padded), padded[..., padded.shape[-1] - self.n_past :].clone()

@@ -11,7 +11,7 @@ state, a layer starts from zeros; pieces run with the state between them equal t
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +29,7 @@ LONGEST_KEEP = 4.0
 """Biases of a start evenly spaced from 0 to this: time constants of 1 to 55 frames."""
 
 
-class _GatedLinear(nn.Module):
+class _GatedLinear(nn.Module, ABC):
     """What the complex and the real gated linear recurrence share: gates, sequences and the scan.
 
     Args:
@@ -83,7 +83,7 @@ class _GatedLinear(nn.Module):
         """
         # Frames first: the scan then takes one contiguous piece after the other.
         by_frame = planar.movedim(-1, 0).movedim(2, -1)  # (frame, batch, ..., plane)
-        sequences = by_frame.reshape(len(by_frame), -1, self.parts * self.in_features)
+        sequences = by_frame.flatten(1, -2)
         projected = self.project(sequences)
         # Under autocast the recurrence and its gates stay float32: errors of a kept state add up.
         if projected.dtype in (torch.float16, torch.bfloat16):
@@ -91,7 +91,7 @@ class _GatedLinear(nn.Module):
         if state is None:
             state = projected.new_zeros(projected.shape[1], self.parts * self.hidden)
         outputs, state = gated_scan(projected, state, reverse=self.reverse)
-        outputs = outputs.reshape(*by_frame.shape[:-1], -1).to(planar.dtype)
+        outputs = outputs.unflatten(1, by_frame.shape[1:-1]).to(planar.dtype)
         return outputs.movedim(-1, 2).movedim(0, -1), state
 
     def extra_repr(self) -> str:

@@ -151,6 +151,15 @@ def test_compiles_without_a_break():
     torch.testing.assert_close(compiled(inputs)[0], layer(inputs)[0])
 
 
+@pytest.mark.parametrize("make", LAYERS)
+def test_no_frames_leave_the_state_as_it_is(make):
+    layer, inputs = make(), numbers(2, 6, 5, 4, dtype=torch.float32)
+    _, state = layer(inputs)
+    outputs, after = layer(inputs[..., :0], state)
+    assert outputs.shape == (*layer(inputs)[0].shape[:-1], 0)
+    assert torch.equal(after, state)
+
+
 def test_what_gates_cannot_see():
     with pytest.raises(ConfigError, match="planes or modulus"):
         GatedLinearRecurrence(3, 4, gates="phase")
