@@ -51,7 +51,11 @@ def plain_scan(projected: Tensor, state: Tensor, *, reverse: bool = False) -> tu
 
 def _exporting() -> bool:
     known = getattr(torch.compiler, "is_exporting", None)
-    return bool(known()) if known is not None else False
+    if known is not None:
+        return bool(known())
+    # Before torch 2.7 only `torch.export` with strict=False can be told from compilation; the strict form keeps
+    # the operator, and what it exports runs where audiocx is imported.
+    return torch.compiler.is_compiling() and not torch.compiler.is_dynamo_compiling()
 
 
 def _gates(gates: Tensor) -> tuple[Tensor, Tensor]:

@@ -293,9 +293,14 @@ def test_compiles_without_a_graph_break(config, generator):
 def test_the_network_exports(config, generator):
     """The planar network exports as it stands; the complex edges belong to the Separator."""
     model = separator(config).model.eval()
-    planes = torch.randn(1, model.features.n_planes, 257, 12, generator=generator)
-    exported = torch.export.export(model.network, (planes,))
+    # Export unrolls the loops of recurrent networks: every band and frame costs time here.
+    planes = torch.randn(1, model.features.n_planes, 33, 3, generator=generator)
+    exported = torch.export.export(model.network, (planes,), strict=False)
     torch.testing.assert_close(exported.module()(planes), model.network(planes), rtol=1e-5, atol=1e-6)
+    # ONNX, and whoever loads it without audiocx, knows no operators of ours.
+    calls = {str(node.target) for node in exported.graph.nodes if node.op == "call_function"}
+    assert calls
+    assert not [call for call in calls if "audiocx" in call]
 
 
 @every_model
