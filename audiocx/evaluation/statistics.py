@@ -255,7 +255,7 @@ def cluster_interval(
     values = values[defined]
     mean = float(values.mean())
     items = _names([clusters[int(index)] for index in defined], keys)
-    if len({name for names in items for name in names}) < 2:
+    if len(items) < 2 or len({name for names in items for name in names}) < 2:
         return Interval(mean, math.nan, math.nan, len(values))
     make = _cached_layout if len(items) * n_draws <= LARGEST_CACHED else _Layout
     low, high = make(items, n_draws, seed).interval(values, level)

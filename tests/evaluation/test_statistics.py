@@ -135,12 +135,14 @@ def test_undefined_values_are_left_out() -> None:
     assert interval == cluster_interval(values[kept], [clusters[index] for index in kept])
 
 
+@pytest.mark.filterwarnings("error")
 def test_too_little_for_an_interval() -> None:
     assert cluster_interval([], []).n == 0
     assert math.isnan(cluster_interval([math.nan], [{}]).mean)
-    single = cluster_interval([2.0], [{"talker": "a"}])
-    assert (single.mean, single.n) == (2.0, 1)
-    assert math.isnan(single.low)
+    for talkers in ("a", "a+b"):
+        single = cluster_interval([2.0], [{"talker": talkers}])
+        assert (single.mean, single.n) == (2.0, 1)
+        assert math.isnan(single.low)
 
 
 def test_a_single_talker_is_held_fixed() -> None:
