@@ -43,6 +43,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def train(cache, tmp_path, monkeypatch):
     """Run the command in an empty folder; gives (exit code, run folder)."""
     monkeypatch.chdir(tmp_path)
+    # Every run validates, and rendering and scoring items takes longer than the steps.
+    for name, count in (("VALID", 2), ("TEST_NOISY", 4), ("TEST_CLEAN", 1), ("TEST_NOISE", 1)):
+        monkeypatch.setattr(f"audiocx.data.synthetic.{name}_ITEMS", count)
 
     def run(*words: str, name: str = "run") -> tuple[int, Path]:
         code = main(["train", *TINY, f"data.cache_dir={cache}", f"hydra.run.dir={name}", *words])

@@ -58,9 +58,9 @@ def _processor_seconds() -> tuple[float, float]:
 def test_all_metrics_take_little_more_than_pesq_alone() -> None:
     """120 files of 5 s are scored in half a minute on two cores if they take 500 ms of a processor each.
 
-    PESQ of a file's four estimates is some 190 ms of that, and only its package could change it, so it is the
-    measure of the machine: everything else (the other metrics, log-MMSE, the oracle, the processes) is to take at
-    most 1.5 times as long. It takes about 0.8 times on an idle machine, 1.1 times on a busy one.
+    PESQ of a file's four estimates is a part of that which only its package could change, so it is the measure of
+    the machine: everything else (the other metrics, log-MMSE, the oracle, the processes) is to take at most 1.5
+    times as long.
     """
     pytest.importorskip("pesq")
     test_set, stft = Syllables(), STFT()
