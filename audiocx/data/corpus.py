@@ -11,10 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audiocx.data.activity import (
+    FRAME_SECONDS,
+    Waveform,
+    active_frames,
+    counts_before,
+    frame_powers,
+    spoken_starts,
+)
 from audiocx.data.cache import cache_folder, hash_of
-from audiocx.data.mixing import FRAME_SECONDS, Waveform, active_frames, frame_powers
+from audiocx.data.settings import check_least
 from audiocx.data.voices import choose_engine
-from audiocx.errors import ConfigError, describe
 
 log = logging.getLogger(__name__)
 
@@ -50,11 +57,7 @@ class CorpusSettings:
     def __post_init__(self) -> None:
         counts = ("train_voices", "valid_voices", "test_voices", "noise_recordings")
         for name in (*counts, "voice_seconds", "noise_seconds"):
-            value, least = getattr(self, name), 1 if name in counts else 0.1
-            if value < least:
-                raise ConfigError(
-                    describe(f"data.corpus.{name} does not fit", expected=f"at least {least}", got=value)
-                )
+            check_least(1 if name in counts else 0.1, f"corpus.{name}", getattr(self, name))
 
     def voice_count(self, part: str) -> int:
         """Talkers of a part."""
@@ -124,21 +127,16 @@ class Corpus:
         """Length of every noise recording of a part."""
         return int(self._array(f"noise_{part}").shape[1])
 
-    def spoken_starts(self, part: str, voice: int, n_samples: int, share: float) -> NDArray[np.int64]:
-        """Starts, in samples, of pieces in which at least a share of the frames is active speech.
+    def spoken_starts(self, part: str, voice: int, n_samples: int) -> NDArray[np.int64]:
+        """Starts, in samples, of the pieces in which somebody speaks often enough, else of the most active ones.
 
         Args:
             part: `train`, `valid` or `test`.
             voice: number of the voice in its part.
             n_samples: length of the piece.
-            share: least share of active frames; where no piece reaches it, the most active one is returned.
         """
         frame = max(1, round(FRAME_SECONDS * self.sample_rate))
-        counts = self._counts(part, voice)
-        length = min(max(1, n_samples // frame), len(counts) - 1)
-        active = counts[length:] - counts[:-length]
-        wanted = min(share * length, float(active.max()))
-        return np.flatnonzero(active >= max(wanted, 1)) * frame
+        return spoken_starts(self._counts(part, voice), n_samples // frame) * frame
 
     def _counts(self, part: str, voice: int) -> NDArray[np.int64]:
         """Cumulative number of active frames of a voice, beginning with 0."""
@@ -147,7 +145,7 @@ class Corpus:
             facts = self.facts["voices"][part][voice]
             waveform = self.speech(part, voice, 0, facts["n_samples"])
             active = active_frames(frame_powers(waveform, self.sample_rate))
-            self._activity[key] = np.concatenate([[0], np.cumsum(active)])
+            self._activity[key] = counts_before(active)
         return self._activity[key]
 
 

@@ -5,11 +5,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from audiocx.data.activity import (
+    FRAME_SECONDS,
+    Waveform,
+    active_frames,
+    counts_before,
+    frame_powers,
+    spoken_starts,
+)
 from audiocx.data.draws import Noise, Speech
-from audiocx.data.mixing import FRAME_SECONDS, Waveform, active_frames, frame_powers, mean_power
+from audiocx.data.mixing import mean_power
 
-ACTIVE_SHARE = 0.4
-"""Least share of active frames in a drawn piece of speech, where its file has such a piece."""
 NOISE_RANGE_DB = 20.0
 """A piece of noise is drawn where its power is at most so far below the file's: the hiss between two barks
 would be turned up to the ratio that was asked for."""
@@ -62,11 +68,8 @@ class SpokenPieces:
     def _active_starts(
         self, powers: NDArray[np.float64], n_in_file: int, n_samples: int
     ) -> NDArray[np.int64]:
-        """Starts of the pieces in which somebody speaks often enough, else of the most active ones."""
-        counts = np.concatenate([[0], np.cumsum(active_frames(powers))])
-        length = max(1, min(n_samples // self._frame, len(powers)))
-        active = counts[length:] - counts[:-length]
-        starts = np.flatnonzero(active >= max(1, min(ACTIVE_SHARE * length, int(active.max()))))
+        """Starts, in samples, of the pieces in which somebody speaks often enough, else of the most active ones."""
+        starts = spoken_starts(counts_before(active_frames(powers)), n_samples // self._frame)
         return np.minimum(starts * self._frame, n_in_file - n_samples)
 
 

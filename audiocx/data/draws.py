@@ -1,4 +1,4 @@
-"""Which sound comes next: by class and duration, not by file.
+"""Which sound of `data=mix` comes next: drawn by class and duration, not by file.
 
 Speech: a corpus in proportion to the root of its seconds, within it a talker evenly, a piece by its seconds.
 Noise: a class in proportion to the root of its seconds, a file within it by its seconds. Responses: a room in

@@ -11,19 +11,19 @@ from torch.utils.data import Dataset
 
 from audiocx.data.batch import Example
 from audiocx.data.cache import cache_folder, hash_of
+from audiocx.data.folder_pieces import FixedPieces, PairReader, TrainingPieces
 from audiocx.data.guard import contents_of_pairs, contents_of_test, refuse_leaks
-from audiocx.data.module import SpectralDataModule
+from audiocx.data.module import ITEM_SECONDS, SpectralDataModule
 from audiocx.data.pairs import Pair, find_layout, find_pairs, first_problem
-from audiocx.data.pieces import FixedPieces, PairReader, TrainingPieces
 from audiocx.data.ready import ReadyTestSet, clusters_and_tags, read_index
+from audiocx.data.settings import check_least
 from audiocx.data.survey import OpenedPair, Survey
 from audiocx.data.test_set import TestSet
-from audiocx.errors import ConfigError, DataError, describe
+from audiocx.errors import DataError, describe
 from audiocx.signal.stft import STFT
 
 log = logging.getLogger(__name__)
 
-VALID_SECONDS = 4.0
 VALID_SHARE = 0.1
 """Share of the training pairs that is held out where there is no `valid` folder."""
 
@@ -69,10 +69,7 @@ class FolderDataModule(SpectralDataModule):
         test: str | None = None,
     ) -> None:
         super().__init__(stft, seed, batch_size, segment_seconds, num_workers, start_method, test, channel)
-        if valid_items < 1:
-            raise ConfigError(
-                describe("data.valid_items does not fit", expected="at least 1", got=valid_items)
-            )
+        check_least(1, "valid_items", valid_items)
         self.root = Path(root).expanduser()
         self.valid_items = valid_items
         self.cache = cache_folder(cache_dir)
@@ -206,7 +203,7 @@ class FolderDataModule(SpectralDataModule):
 
     def make_valid(self) -> Dataset[Example]:
         """Return one piece of 4 s of each validation pair."""
-        n_samples = round(VALID_SECONDS * self.sample_rate)
+        n_samples = round(ITEM_SECONDS * self.sample_rate)
         return FixedPieces(PairReader(self._open()["valid"], n_samples, self.channel))
 
     def make_test(self) -> TestSet:

@@ -11,10 +11,12 @@ from itertools import combinations
 from pathlib import PurePosixPath
 
 from audiocx.data.cache import hash_of_file
+from audiocx.data.parts import PARTS
 from audiocx.data.ready import TALKER_COLUMNS, ReadyTestSet
 from audiocx.data.sounds import Sounds
+from audiocx.data.splitting import identities
 from audiocx.data.survey import OpenedPair
-from audiocx.data.table import PARTS, Table, identities
+from audiocx.data.table import Table
 from audiocx.errors import DataError, describe
 
 SHOWN = 4

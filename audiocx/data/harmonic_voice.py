@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.signal import ShortTimeFFT, get_window
 
-from audiocx.data.mixing import Waveform
+from audiocx.data.activity import Waveform
 from audiocx.data.sound_parts import harmonics, phase, slow_curve
 
 # First three formants in Hz of common vowels of an average voice (after Peterson and Barney 1952, rounded).

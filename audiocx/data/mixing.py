@@ -3,43 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from audiocx.data.activity import Waveform, active_power
 from audiocx.errors import DataError, describe
-from audiocx.signal.levels import ACTIVE_RANGE_DB
-
-Waveform = NDArray[np.float32]
 
 PEAK = 0.99
 """A mixture whose drawn level would pass this is turned down until it does not."""
-
-FRAME_SECONDS = 0.01
-"""Length of the frames in which activity is decided."""
-
-SILENT_POWER = 1e-10
-"""Mean power below which a frame is silent whatever the rest of the recording is: -100 dBFS."""
-
-
-def frame_powers(waveform: Waveform, sample_rate: int) -> NDArray[np.float64]:
-    """Mean power of consecutive frames of 10 ms (frame,); a last part frame counts by its own length."""
-    length = max(1, round(FRAME_SECONDS * sample_rate))
-    squares = np.square(waveform, dtype=np.float64)
-    starts = np.arange(0, waveform.shape[-1], length)
-    sizes = np.minimum(length, waveform.shape[-1] - starts)
-    return np.add.reduceat(squares, starts) / sizes
-
-
-def active_frames(powers: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Tell which frames are within 40 dB of the loudest one and not silent (frame,)."""
-    threshold = max(float(powers.max(initial=0.0)) * 10 ** (-ACTIVE_RANGE_DB / 10), SILENT_POWER)
-    return np.asarray(powers >= threshold)
-
-
-def active_power(waveform: Waveform, sample_rate: int) -> float:
-    """Mean power over the active frames of a waveform (sample,); 0 for silence."""
-    powers = frame_powers(waveform, sample_rate)
-    active = active_frames(powers)
-    return float(powers[active].mean()) if active.any() else 0.0
 
 
 def mean_power(waveform: Waveform) -> float:

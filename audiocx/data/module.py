@@ -16,9 +16,13 @@ from audiocx.data.batch import Batch, Example, collate
 from audiocx.data.ready import ReadyTestSet
 from audiocx.data.recording import CHANNELS
 from audiocx.data.sampler import EndlessSampler
+from audiocx.data.settings import check_least
 from audiocx.data.test_set import TestSet
 from audiocx.errors import ConfigError, DataError, describe
 from audiocx.signal.stft import STFT
+
+ITEM_SECONDS = 4.0
+"""Length of a validation item, and of a test item that is made here."""
 
 
 class SpectralDataModule(LightningDataModule, ABC):
@@ -60,11 +64,8 @@ class SpectralDataModule(LightningDataModule, ABC):
         channel: str = "first",
     ) -> None:
         super().__init__()
-        for name, value, least in (("batch_size", batch_size, 1), ("num_workers", num_workers, 0)):
-            if value < least:
-                raise ConfigError(
-                    describe(f"data.{name} does not fit", expected=f"at least {least}", got=value)
-                )
+        check_least(1, "batch_size", batch_size)
+        check_least(0, "num_workers", num_workers)
         if segment_seconds <= 0:
             raise ConfigError(
                 describe("data.segment_seconds does not fit", expected="above 0", got=segment_seconds)

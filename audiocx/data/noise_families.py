@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from audiocx.data.mixing import Waveform
+from audiocx.data.activity import Waveform
 from audiocx.data.sound_parts import (
     add_at,
     burst,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from audiocx.data import noise_families as families
-from audiocx.data.mixing import Waveform
+from audiocx.data.activity import Waveform
 from audiocx.data.sound_parts import colour, in_a_room, normalised
 
 Family = Callable[[np.random.Generator, int, int], Waveform]

@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiocx.data import noises
+from audiocx.data.activity import Waveform
 from audiocx.data.cache import hash_of_file, make_folder
 from audiocx.data.corpus import VERSION, CorpusSettings, corpus_folder
-from audiocx.data.mixing import Waveform
+from audiocx.data.parts import PARTS
 from audiocx.data.progress import progress_bar
 from audiocx.data.randomness import Stream, generator
-from audiocx.data.voices import PARTS, Voice, choose_engine, plan_voices, render_voices
+from audiocx.data.voices import Voice, choose_engine, plan_voices, render_voices
 
 log = logging.getLogger(__name__)
 

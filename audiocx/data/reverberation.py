@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from audiocx.data.mixing import Waveform
+from audiocx.data.activity import Waveform
 
 EARLY_SECONDS = 0.05
 """Reflections that come so soon after the direct sound help to understand speech: they belong to the target."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import fft
 
-from audiocx.data.mixing import Waveform
+from audiocx.data.activity import Waveform
 
 
 @lru_cache(maxsize=4)

@@ -1,4 +1,4 @@
-"""What is in a set of files: opened, decoded once, and remembered until a file changes.
+"""What ready pairs hold: every file opened, decoded once, and what it showed remembered until it changes.
 
 Decoding everything once finds NaN and broken files before training, tells where somebody speaks, so that
 crops fall there, and which sources have nothing above 4 kHz.
@@ -11,8 +11,7 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,21 +19,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audiocx.data.activity import FRAME_SECONDS, active_frames, frame_powers
 from audiocx.data.cache import hash_of, hash_of_file
-from audiocx.data.mixing import FRAME_SECONDS, active_frames, frame_powers
+from audiocx.data.narrow_band import lacks_highs, summed_spectrum
 from audiocx.data.pairs import Pair
-from audiocx.data.progress import progress_bar
+from audiocx.data.progress import in_threads
 from audiocx.data.recording import Recording, file_key, open_recording, probe_pair
-from audiocx.errors import AudioFileError, DataError
 
 log = logging.getLogger(__name__)
 
-NARROW_EDGE_HZ = 4300.0
-"""Above the pass band of 8 kHz sampling, with room for its filter."""
-NARROW_SHARE_DB = -50.0
-"""A source whose power above the edge is below this share of all its power counts as narrow-band. Of 400 wide
-recordings of many kinds, the darkest had -41 dB; resampled telephone speech is below -60 dB."""
 READ_SAMPLES = 1 << 20
+"""Decoded at a time, so that a long recording takes no more memory than a short one."""
 
 
 @dataclass(frozen=True)
@@ -120,22 +115,6 @@ def measure(recording: Recording) -> Facts:
     return Facts(active, is_narrow, hash_of_file(recording.path))
 
 
-def lacks_highs(spectrum: NDArray[np.float64], rate: int) -> bool:
-    """Tell from a summed power spectrum (frequency,) whether a sound has nothing above 4 kHz."""
-    high = np.linspace(0, rate / 2, len(spectrum)) > NARROW_EDGE_HZ
-    share = spectrum[high].sum() / max(spectrum.sum(), 1e-30)
-    return rate / 2 > NARROW_EDGE_HZ * 1.2 and bool(share < 10 ** (NARROW_SHARE_DB / 10))
-
-
-def summed_spectrum(waveform: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Summed power spectrum (frequency,) of windowed pieces of 1024 samples."""
-    n_frames = max(1, len(waveform) // 1024)
-    frames = np.resize(waveform, n_frames * 1024) if len(waveform) < 1024 else waveform[: n_frames * 1024]
-    # The Blackman window's side lobes stay below what is looked for.
-    windowed = frames.reshape(n_frames, 1024) * np.blackman(1024).astype(np.float32)
-    return np.asarray(np.square(np.abs(np.fft.rfft(windowed, axis=-1))).sum(axis=0), dtype=np.float64)
-
-
 class Survey:
     """Remembers facts by file in one JSON file of the cache.
 
@@ -194,24 +173,3 @@ class Survey:
             Path(name).replace(self.file)
         except OSError as error:
             log.warning("%s: the survey of the data is not kept (%s)", self.file.parent, error.strerror)
-
-
-def in_threads(rows: Sequence[Any], work: Callable[[Any], Any], what: str) -> list[Any]:
-    """Do a piece of work for every row in threads (decoding releases the interpreter), with progress.
-
-    Raises:
-        DataError: the work on a row met a bad file: here that stops everything, before training begins.
-    """
-    results = []
-    pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
-    try:
-        with progress_bar() as progress:
-            task = progress.add_task(what, total=len(rows))
-            for result in pool.map(work, rows):
-                results.append(result)
-                progress.advance(task)
-    except AudioFileError as error:
-        raise DataError(str(error)) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-    return results

@@ -10,16 +10,15 @@ from torch.utils.data import Dataset
 from audiocx.data.batch import Example
 from audiocx.data.cache import hash_of
 from audiocx.data.corpus import Corpus, CorpusSettings
-from audiocx.data.mixtures import MixtureMaker, PlannedMixtures, TrainingMixtures, plan_items
-from audiocx.data.module import SpectralDataModule
+from audiocx.data.module import ITEM_SECONDS, SpectralDataModule
 from audiocx.data.randomness import Stream
 from audiocx.data.rendering import render_corpus
+from audiocx.data.settings import as_range
+from audiocx.data.synthetic_mixtures import MixtureMaker, PlannedMixtures, TrainingMixtures, plan_items
 from audiocx.data.test_set import TestSet
-from audiocx.errors import ConfigError, describe
 from audiocx.signal.stft import STFT
 
 VALID_ITEMS, TEST_NOISY_ITEMS, TEST_CLEAN_ITEMS, TEST_NOISE_ITEMS = 24, 80, 4, 4
-ITEM_SECONDS = 4.0
 
 
 class SyntheticDataModule(SpectralDataModule):
@@ -127,21 +126,3 @@ class SyntheticDataModule(SpectralDataModule):
                 for part, rows in facts["noises"].items()
             },
         }
-
-
-def as_range(name: str, values: tuple[float, float]) -> tuple[float, float]:
-    """Check a range given as two numbers.
-
-    Raises:
-        ConfigError: it is not two numbers, the lower first.
-    """
-    if not isinstance(values, Sequence) or len(values) != 2 or not values[0] <= values[1]:
-        raise ConfigError(
-            describe(
-                f"data.{name} is no range",
-                expected="[lowest, highest]",
-                got=list(values) if isinstance(values, Sequence) else values,
-                do=f"for example data.{name}=[-5,10]",
-            )
-        )
-    return (float(values[0]), float(values[1]))

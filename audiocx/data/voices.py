@@ -20,7 +20,8 @@ import numpy as np
 import soxr
 
 from audiocx.data import harmonic_voice, texts
-from audiocx.data.mixing import Waveform, active_power
+from audiocx.data.activity import Waveform, active_power
+from audiocx.data.parts import PARTS
 from audiocx.data.randomness import Stream, generator
 from audiocx.data.sound_parts import colour
 from audiocx.errors import ConfigError, DataError, describe
@@ -29,8 +30,6 @@ from audiocx.errors import ConfigError, DataError, describe
 def _words(text: str) -> list[str]:
     return text.split()
 
-
-PARTS = ("train", "valid", "test")
 
 # espeak-ng voice names, each beginning with its language; accents of one language stay in one part.
 LANGUAGES = {

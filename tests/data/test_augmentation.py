@@ -7,19 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from audiocx.data.augmentation import (
-    Augmentation,
-    Augmenter,
-    BandLimit,
-    Clipping,
-    Codec,
-    Equaliser,
-    Gain,
-    GeneratedNoise,
-    Rows,
-    Speed,
-    Variation,
-)
+from audiocx.data.augment_channel import BandLimit, Equaliser, Gain, Speed
+from audiocx.data.augment_recorder import Clipping, Codec, GeneratedNoise
+from audiocx.data.augmentation import Augmentation, Augmenter, Rows, Variation
 from audiocx.errors import ConfigError
 
 RATE = 16000

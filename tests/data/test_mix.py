@@ -10,19 +10,21 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-import yaml
+from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
+from audiocx.data.activity import active_frames, active_power, frame_powers
 from audiocx.data.batch import Batch
 from audiocx.data.mix import MixDataModule
-from audiocx.data.mixing import active_frames, active_power, frame_powers, mean_power
+from audiocx.data.mixing import mean_power
 from audiocx.errors import ConfigError, DataError
 from audiocx.signal.stft import STFT
 
 from .conftest import coloured, speechlike, table, write
 
 RATE = 16000
-CONFIG = Path(__file__).parents[2] / "conf" / "data" / "mix.yaml"
+CONF = Path(__file__).parents[2] / "conf"
+AUGMENTATIONS = ("speed", "equaliser", "gain", "band_limit", "generated_noise", "clipping", "codec")
 Make = Callable[..., MixDataModule]
 
 
@@ -315,8 +317,16 @@ def test_folders_alone_are_enough(mix: Make, tmp_path: Path) -> None:
 
 
 def test_the_yaml_names_what_there_is(mix: Make, recordings: Path, mix_cache: Path) -> None:
-    config = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
-    config |= {kind: str(recordings / kind) for kind in ("speech", "noise", "rir")}
-    config |= {"cache_dir": str(mix_cache), "num_workers": 0}
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose(
+            "train",
+            [
+                "data=mix",
+                *(f"data.{kind}={recordings / kind}" for kind in ("speech", "noise", "rir")),
+                f"data.cache_dir={mix_cache}",
+                "data.num_workers=0",
+            ],
+        ).data
+    assert set(config.augmentation) == set(AUGMENTATIONS)
     data = instantiate(config, stft=STFT(), seed=0)
     assert next(iter(data.train_dataloader())).target.shape == (8, 1, 1, 32000)

@@ -59,14 +59,3 @@ def test_silence_cannot_be_mixed_at_a_ratio() -> None:
         mixing.mix(silence, sound, 0.0, -20.0, RATE)
     with pytest.raises(DataError, match="noise piece is silent"):
         mixing.mix(sound, silence, 0.0, -20.0, RATE)
-
-
-def test_frame_powers_are_the_mean_squares_of_10_ms() -> None:
-    waveform = np.concatenate([np.full(160, 2.0), np.full(80, 3.0)]).astype(np.float32)
-    np.testing.assert_allclose(mixing.frame_powers(waveform, RATE), [4.0, 9.0])
-
-
-def test_active_frames_reach_40_db_down_and_no_further() -> None:
-    powers = 10.0 ** (-np.array([0.0, 39.0, 41.0]) / 10)
-    assert mixing.active_frames(powers).tolist() == [True, True, False]
-    assert not mixing.active_frames(np.full(4, 1e-12)).any()

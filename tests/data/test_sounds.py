@@ -8,9 +8,10 @@ import pytest
 import soundfile
 
 from audiocx.audio.resampling import resample
-from audiocx.data import sounds as module
-from audiocx.data.mixing import active_power
-from audiocx.data.sounds import Sounds, open_sounds, quantise
+from audiocx.data import sound_store as module
+from audiocx.data.activity import active_power
+from audiocx.data.sound_store import open_sounds, quantise
+from audiocx.data.sounds import Sounds
 from audiocx.errors import DataError
 
 from .conftest import speechlike, write

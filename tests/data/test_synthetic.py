@@ -151,7 +151,7 @@ def test_the_test_set_is_balanced(synthetic: Make) -> None:
 
 
 def test_every_test_voice_meets_every_ratio_with_a_full_cast() -> None:
-    from audiocx.data import mixtures
+    from audiocx.data import synthetic_mixtures
     from audiocx.data.randomness import Stream
 
     class Cast:
@@ -167,7 +167,7 @@ def test_every_test_voice_meets_every_ratio_with_a_full_cast() -> None:
             return [{"family": name, "seen": name != "c"} for name in "abc"]
 
     Cast.corpus = Facts()  # type: ignore[assignment]
-    plan = mixtures.plan_items(Cast(), Stream.TEST, 80, 4, 4)  # type: ignore[arg-type]
+    plan = synthetic_mixtures.plan_items(Cast(), Stream.TEST, 80, 4, 4)  # type: ignore[arg-type]
     for voice in range(16):
         mine = [
             (snr_db, recording) for kind, who, recording, snr_db in plan if who == voice and kind == "dry"

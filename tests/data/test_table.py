@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from audiocx.data.table import assign_parts, check_files, identities, read_splits, read_table
+from audiocx.data.splitting import assign_parts, identities, read_splits
+from audiocx.data.table import check_files, read_table
 from audiocx.errors import DataError
 
 

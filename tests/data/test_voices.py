@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from audiocx.data import harmonic_voice, texts, voices
-from audiocx.data.mixing import active_frames, frame_powers
+from audiocx.data.activity import active_frames, frame_powers
 from audiocx.data.randomness import Stream, generator
 from audiocx.errors import ConfigError, DataError
 

@@ -1,4 +1,4 @@
-"""Mixtures of the synthetic corpus: endless ones to train on, planned ones to validate and test."""
+"""The examples of `data=synthetic`: endless ones to train on, planned ones to validate and test."""
 
 from __future__ import annotations
 
@@ -8,18 +8,15 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from audiocx.data.activity import Waveform
 from audiocx.data.batch import Example
 from audiocx.data.cache import hash_of
 from audiocx.data.corpus import Corpus
-from audiocx.data.mixing import Waveform, mix, set_level
-from audiocx.data.randomness import Stream, generator
+from audiocx.data.mixing import mix, set_level
+from audiocx.data.randomness import FIXED_SEED, Stream, generator
 from audiocx.data.test_set import TestSet
 from audiocx.errors import ConfigError, describe, nearest
 
-ACTIVE_SHARE = 0.4
-"""Least share of active speech frames in a drawn piece: never a silent talker."""
-FIXED_SEED = 20130
-"""Seed of validation and test; the run's seed changes training alone."""
 TEST_SNRS_DB = (-5.0, 0.0, 5.0, 10.0)
 
 
@@ -65,7 +62,7 @@ class MixtureMaker:
 
     def speech(self, random: np.random.Generator, voice: int) -> Waveform:
         """Draw a piece of a voice in which somebody speaks (sample,)."""
-        starts = self.corpus.spoken_starts(self.part, voice, self.n_samples, ACTIVE_SHARE)
+        starts = self.corpus.spoken_starts(self.part, voice, self.n_samples)
         return self.corpus.speech(self.part, voice, int(starts[random.integers(len(starts))]), self.n_samples)
 
     def noise(self, random: np.random.Generator, recording: int) -> Waveform:

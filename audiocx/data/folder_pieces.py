@@ -1,4 +1,4 @@
-"""Training and validation examples cut out of ready pairs, where somebody speaks."""
+"""The examples of `data=folder`: pieces cut out of ready pairs, where somebody speaks."""
 
 from __future__ import annotations
 
@@ -9,14 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from audiocx.data.activity import ACTIVE_SHARE, FRAME_SECONDS, counts_before
 from audiocx.data.batch import Example
-from audiocx.data.mixing import FRAME_SECONDS
 from audiocx.data.randomness import Stream, generator
 from audiocx.data.recording import choose_channel
 from audiocx.data.survey import OpenedPair
-
-ACTIVE_SHARE = 0.4
-"""Least share of active frames of every source in a drawn piece, where the pair has such a piece."""
 
 
 def active_starts(pair: OpenedPair, n_samples: int) -> NDArray[np.int64]:
@@ -30,7 +27,7 @@ def active_starts(pair: OpenedPair, n_samples: int) -> NDArray[np.int64]:
     length = max(1, min(n_samples // frame, min(len(facts.active) for facts in pair.facts)))
     shares = []
     for facts in pair.facts:
-        counts = np.concatenate([[0], np.cumsum(facts.active)])
+        counts = counts_before(facts.active)
         shares.append((counts[length:] - counts[:-length]) / length)
     least = np.min(shares, axis=0)
     share = least if least.max() > 0 else np.max(shares, axis=0)
@@ -60,9 +57,8 @@ class PairReader:
             for recording in (pair.mixture, *pair.sources)
         ]
         return Example(
-            mixture=torch.from_numpy(
-                np.array(pieces[0])
-            ),  # a copy: a piece may be a view of a read-only file
+            # A copy: a piece may be a view of a read-only file.
+            mixture=torch.from_numpy(np.array(pieces[0])),
             target=torch.from_numpy(np.stack(pieces[1:])),
             index=index,
             name=pair.name,
