@@ -130,3 +130,41 @@ def test_settings_rebuild_it():
     again = STFT(**stft.settings)
     assert again.settings == stft.settings
     assert math.isclose(float(again.window.sum()), float(stft.window.sum()))
+
+
+@pytest.mark.parametrize(
+    ("n_fft", "hop_length", "win_length"), [(512, 256, 512), (400, 100, 400), (512, 160, 400)]
+)
+def test_steady_tones_keep_their_phase_from_the_signal_on(n_fft, hop_length, win_length):
+    """In every frame that holds nothing but the tone; with phases of the frame, most bins turn."""
+    time = torch.arange(20 * n_fft, dtype=torch.float64)
+    settings = {"n_fft": n_fft, "hop_length": hop_length, "win_length": win_length}
+    for frequency in (7, 20, 51):
+        tone = torch.cos(2 * torch.pi * frequency / n_fft * time + 0.4)
+        of_signal = STFT(**settings, phase_origin="signal")(tone)[frequency, 8:-8]
+        assert float((of_signal / of_signal[0] - 1).abs().max()) < 1e-6
+        torch.testing.assert_close(of_signal.angle(), torch.full_like(of_signal.real, 0.4), rtol=0, atol=1e-6)
+        of_frame = STFT(**settings)(tone)[frequency, 8:-8]
+        assert (float((of_frame / of_frame[0] - 1).abs().max()) < 1e-6) is (
+            frequency * hop_length % n_fft == 0
+        )
+
+
+@pytest.mark.parametrize("n_samples", [1, 700, 5000])
+def test_both_origins_invert(n_samples, noise):
+    waveform = noise(2, n_samples)
+    stft = STFT(n_fft=400, hop_length=100, phase_origin="signal")
+    torch.testing.assert_close(stft.inverse(stft(waveform), n_samples), waveform, rtol=0, atol=1e-5)
+    torch.testing.assert_close(stft(waveform).abs(), STFT(n_fft=400, hop_length=100)(waveform).abs())
+
+
+def test_pieces_know_their_place(noise):
+    samples = noise(6000)
+    stft = STFT(n_fft=400, hop_length=100, phase_origin="signal")
+    whole = stft.analyse(samples)
+    torch.testing.assert_close(stft.analyse(samples[700:], first_frame=7), whole[:, 7:])
+
+
+def test_an_origin_that_there_is_not():
+    with pytest.raises(ConfigError, match="did you mean `signal`"):
+        STFT(phase_origin="singal")
