@@ -18,8 +18,8 @@ from audiocx.apps.settings import at_least, fitting
 from audiocx.apps.training_run import Run, console, say
 from audiocx.data.module import SpectralDataModule
 from audiocx.errors import AudiocxError, ConfigError, describe
+from audiocx.evaluation.plain_table import PlainTable
 from audiocx.evaluation.session import report_test
-from audiocx.evaluation.tables import PlainTable
 from audiocx.models.build import packages
 from audiocx.models.capacity import matched
 from audiocx.models.checkpoint import load

@@ -16,9 +16,11 @@ from rich.console import Console
 
 from audiocx.errors import OutputError, describe
 from audiocx.evaluation.items import ATTENUATION
+from audiocx.evaluation.notes import failures, notes
+from audiocx.evaluation.plain_table import WIDTH
 from audiocx.evaluation.scoring import Row
 from audiocx.evaluation.summary import score_names
-from audiocx.evaluation.tables import WIDTH, Report, failures, notes, tables
+from audiocx.evaluation.tables import Report, tables
 
 
 def print_report(report: Report, console: Console) -> None:

@@ -17,6 +17,7 @@ from audiocx.data.test_set import TestSet
 from audiocx.errors import ConfigError, describe
 from audiocx.evaluation.baselines import LOG_MMSE, NOISY, ORACLE, OracleMask, log_mmse, noisy
 from audiocx.evaluation.examples import write_examples
+from audiocx.evaluation.notes import failures
 from audiocx.evaluation.reporting import (
     per_file_csv,
     print_report,
@@ -26,7 +27,7 @@ from audiocx.evaluation.reporting import (
 from audiocx.evaluation.scoring import AnySystem, Row, Scores, score
 from audiocx.evaluation.summary import ModelFacts, paired_differences, summarise
 from audiocx.evaluation.systems import ModulusSystem, SeparatorSystem, gives_mask
-from audiocx.evaluation.tables import Report, failures
+from audiocx.evaluation.tables import Report
 from audiocx.metrics.table import QUICK, find_metrics, missing_packages
 from audiocx.models.counting import count_macs_per_second, count_parameters
 from audiocx.models.separator import Separator

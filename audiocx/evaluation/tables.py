@@ -1,4 +1,4 @@
-"""The tables and lines of a report, as text."""
+"""The tables of a report."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from rich import box
-from rich.markup import escape
-from rich.table import Table
-
 from audiocx.evaluation.baselines import NOISY
 from audiocx.evaluation.items import ATTENUATION
+from audiocx.evaluation.plain_table import PlainTable
 from audiocx.evaluation.scoring import Scores
 from audiocx.evaluation.statistics import Interval
 from audiocx.evaluation.summary import Difference, Group, SystemSummary
@@ -28,58 +25,9 @@ HEADINGS = {
     "group_delay_error_rad": "delay",
 }
 PRIMARY = "si_sdr_db"
-WIDTH = 100
-"""Columns that tables take at most."""
 NOTHING = "–"
 FEWEST_SHOWN = 5
 """With fewer items tables show a mean alone; summary.json has its interval."""
-
-
-@dataclass
-class PlainTable:
-    """A table of text, for any output.
-
-    Attributes:
-        title: stands above it.
-        columns: headings; the first column is set left, the others right.
-        rows: cells.
-        note: stands below it.
-    """
-
-    title: str
-    columns: list[str]
-    rows: list[list[str]]
-    note: str = ""
-
-    def rich(self, width: int = WIDTH) -> Table:
-        """For a terminal of so many columns; where it is narrow, its own columns stand closer."""
-        cells = zip(self.columns, *self.rows, strict=True)
-        wanted = sum(max(map(len, column)) + 2 for column in cells)
-        table = Table(
-            title=escape(self.title),
-            title_justify="left",
-            title_style="bold",
-            box=box.SIMPLE_HEAD,
-            padding=(0, 1 if wanted < width else 0, 0, 0),
-        )
-        for index, name in enumerate(self.columns):
-            # Where it is narrow, names are folded and numbers stay whole.
-            table.add_column(
-                escape(name), justify="left" if index == 0 else "right", overflow="fold", no_wrap=index > 0
-            )
-        for row in self.rows:
-            table.add_row(*(escape(cell) for cell in row))
-        return table
-
-    def markdown(self) -> str:
-        """For a file."""
-
-        def line(cells: Sequence[str]) -> str:
-            return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-        rule = "|" + "---|" + "---:|" * (len(self.columns) - 1)
-        lines = [f"**{self.title}**", "", line(self.columns), rule, *(line(row) for row in self.rows)]
-        return "\n".join([*lines, "", self.note] if self.note else lines) + "\n"
 
 
 @dataclass
@@ -254,58 +202,3 @@ def tables(report: Report) -> list[PlainTable]:
         if any(groups.values()):
             found.append(grouped_table(report, title, groups, column, gain=gain))
     return found
-
-
-def notes(report: Report) -> list[str]:
-    """Lines below the tables: what the models cost, undefined scores, failures."""
-    lines = []
-    for summary in report.summaries:
-        if summary.system not in report.models:
-            continue
-        facts = summary.facts
-        words = []
-        if facts is not None and facts.parameters_real is not None:
-            words.append(f"{facts.parameters_real:,} real parameters")
-        if facts is not None and facts.macs_per_second is not None:
-            words.append(f"{facts.macs_per_second / 1e9:.3f} GMAC a second of audio")
-        if summary.real_time_factor is not None:
-            words.append(f"real-time factor {summary.real_time_factor:.3f}")
-        if words:
-            lines.append(f"{summary.system}: {', '.join(words)}")
-    return lines + undefined_scores(report)
-
-
-def undefined_scores(report: Report) -> list[str]:
-    """Lines on scores left out of the means: one for each reason, not for each system and metric."""
-    by_text: dict[str, dict[str, list[str]]] = {}
-    for summary in report.summaries:
-        for metric, reasons in summary.undefined.items():
-            if all("needs the package" in reason for reason in reasons):
-                continue  # said once, at the start
-            worded = ", ".join(f"{reason} ({count})" for reason, count in reasons.items())
-            text = (
-                f"undefined for {sum(reasons.values())} of {summary.headline.files} files,"
-                f" left out of the mean: {worded}"
-            )
-            by_text.setdefault(text, {}).setdefault(summary.system, []).append(heading(metric))
-    lines = []
-    for text, by_system in by_text.items():
-        by_metrics: dict[str, list[str]] = {}
-        for system, metrics in by_system.items():
-            by_metrics.setdefault(", ".join(metrics), []).append(system)
-        for names, systems in by_metrics.items():
-            whose = "" if len(systems) == len(report.summaries) else f"{', '.join(systems)}: "
-            lines.append(f"{whose}{names} {text}")
-    return lines
-
-
-def failures(scores: Scores) -> list[str]:
-    """One line for each item that has no scores, or for each system that failed on it."""
-    by_item: dict[tuple[str, str], list[str]] = {}
-    for row in scores.failures:
-        by_item.setdefault((row.name, row.failure), []).append(row.system)
-    lines = []
-    for (name, failure), systems in by_item.items():
-        which = "" if len(systems) == len(scores.systems) else f" ({', '.join(systems)})"
-        lines.append(f"{name}{which}: {failure}")
-    return lines

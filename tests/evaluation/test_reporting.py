@@ -13,10 +13,11 @@ from rich.console import Console
 
 from audiocx.errors import OutputError
 from audiocx.evaluation.baselines import NOISY
+from audiocx.evaluation.notes import failures, notes
 from audiocx.evaluation.reporting import print_report, write_report, write_text
 from audiocx.evaluation.scoring import Row, Scores
 from audiocx.evaluation.summary import ModelFacts, paired_differences, summarise
-from audiocx.evaluation.tables import Report, failures, headline_table, notes, tables
+from audiocx.evaluation.tables import Report, headline_table, tables
 from audiocx.metrics.table import WORDS, improvement_name
 
 

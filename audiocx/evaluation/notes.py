@@ -1,0 +1,61 @@
+"""The lines below the tables of a report."""
+
+from __future__ import annotations
+
+from audiocx.evaluation.scoring import Scores
+from audiocx.evaluation.tables import Report, heading
+
+
+def notes(report: Report) -> list[str]:
+    """Lines below the tables: what the models cost, undefined scores, failures."""
+    lines = []
+    for summary in report.summaries:
+        if summary.system not in report.models:
+            continue
+        facts = summary.facts
+        words = []
+        if facts is not None and facts.parameters_real is not None:
+            words.append(f"{facts.parameters_real:,} real parameters")
+        if facts is not None and facts.macs_per_second is not None:
+            words.append(f"{facts.macs_per_second / 1e9:.3f} GMAC a second of audio")
+        if summary.real_time_factor is not None:
+            words.append(f"real-time factor {summary.real_time_factor:.3f}")
+        if words:
+            lines.append(f"{summary.system}: {', '.join(words)}")
+    return lines + undefined_scores(report)
+
+
+def undefined_scores(report: Report) -> list[str]:
+    """Lines on scores left out of the means: one for each reason, not for each system and metric."""
+    by_text: dict[str, dict[str, list[str]]] = {}
+    for summary in report.summaries:
+        for metric, reasons in summary.undefined.items():
+            if all("needs the package" in reason for reason in reasons):
+                continue  # said once, at the start
+            worded = ", ".join(f"{reason} ({count})" for reason, count in reasons.items())
+            text = (
+                f"undefined for {sum(reasons.values())} of {summary.headline.files} files,"
+                f" left out of the mean: {worded}"
+            )
+            by_text.setdefault(text, {}).setdefault(summary.system, []).append(heading(metric))
+    lines = []
+    for text, by_system in by_text.items():
+        by_metrics: dict[str, list[str]] = {}
+        for system, metrics in by_system.items():
+            by_metrics.setdefault(", ".join(metrics), []).append(system)
+        for names, systems in by_metrics.items():
+            whose = "" if len(systems) == len(report.summaries) else f"{', '.join(systems)}: "
+            lines.append(f"{whose}{names} {text}")
+    return lines
+
+
+def failures(scores: Scores) -> list[str]:
+    """One line for each item that has no scores, or for each system that failed on it."""
+    by_item: dict[tuple[str, str], list[str]] = {}
+    for row in scores.failures:
+        by_item.setdefault((row.name, row.failure), []).append(row.system)
+    lines = []
+    for (name, failure), systems in by_item.items():
+        which = "" if len(systems) == len(scores.systems) else f" ({', '.join(systems)})"
+        lines.append(f"{name}{which}: {failure}")
+    return lines
