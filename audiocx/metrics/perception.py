@@ -6,10 +6,8 @@ is such a reason, so that an evaluation without it still gives everything else.
 
 from __future__ import annotations
 
-import importlib
 import math
-from types import ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import soxr
@@ -34,13 +32,6 @@ class Score(NamedTuple):
 def undefined(reason: str) -> Score:
     """Return NaN with its reason."""
     return Score(math.nan, reason)
-
-
-def _package(name: str, purpose: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise missing_extra(name, "metrics", purpose) from error
 
 
 def waveforms(estimate: Tensor, target: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -81,9 +72,9 @@ def pesq_wb(estimate: Tensor, target: Tensor, *, sample_rate: int) -> Score:
     """
     degraded, reference = waveforms(estimate, target)
     try:
-        pesq: Any = _package("pesq", "PESQ")
-    except ImportError as error:
-        return undefined(str(error))
+        import pesq
+    except ImportError:
+        return undefined(str(missing_extra("pesq", "metrics", "PESQ")))
     if reason := silence(degraded, reference):
         return undefined(reason)
     if sample_rate != PESQ_RATE:
