@@ -19,6 +19,7 @@ from audiocx.errors import ConfigError, describe
 from audiocx.layers.causal import CausalConvolution
 from audiocx.layers.planar import is_phase_equivariant
 from audiocx.models.arithmetic import Arithmetic, arithmetic_of
+from audiocx.models.topology import check_encoders
 
 State = tuple[Tensor, ...]
 
@@ -158,14 +159,7 @@ class DualPath(nn.Module):
     ) -> None:
         super().__init__()
         del n_frequencies
-        if not len(widths) == len(kernel_sizes) == len(strides) > 0:
-            raise ConfigError(
-                describe(
-                    "model.network: widths, kernel_sizes and strides differ in length",
-                    got=f"{len(widths)}, {len(kernel_sizes)} and {len(strides)}",
-                    do="give one entry for every encoder",
-                )
-            )
+        check_encoders(widths, kernel_sizes, strides)
         for kernel in kernel_sizes:
             if kernel[0] % 2 == 0:
                 raise ConfigError(

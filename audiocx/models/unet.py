@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from audiocx.errors import ConfigError, describe
 from audiocx.layers.planar import is_phase_equivariant
 from audiocx.models.arithmetic import Arithmetic, arithmetic_of
+from audiocx.models.topology import check_encoders
 
 
 class Block(nn.Module):
@@ -78,14 +79,7 @@ class UNet(nn.Module):
     ) -> None:
         super().__init__()
         del n_frequencies
-        if not len(widths) == len(kernel_sizes) == len(strides) > 0:
-            raise ConfigError(
-                describe(
-                    "model.network: widths, kernel_sizes and strides differ in length",
-                    got=f"{len(widths)}, {len(kernel_sizes)} and {len(strides)}",
-                    do="give one entry for every encoder",
-                )
-            )
+        check_encoders(widths, kernel_sizes, strides)
         for kernel in kernel_sizes:
             if any(size % 2 == 0 for size in kernel):
                 raise ConfigError(
