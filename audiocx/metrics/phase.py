@@ -76,9 +76,8 @@ def weighted_group_delay_error_rad(
     Group delay in samples is a step of the phase times -n_fft / 2 pi, so an error of e radians is one of
     e n_fft / 2 pi samples; radians are kept, since a step wraps. A phase that all frequencies of a frame share
     does not count; a delay by d samples costs 2 pi d / n_fft; unrelated noises have about 1.3, since neighbouring
-    bins share a window. Ai, Ling 2023 ("Neural speech phase prediction
-    based on parallel estimation architecture and anti-wrapping losses"), there unweighted. Steps from or to a
-    bin that the estimate leaves empty count pi / 2.
+    bins share a window. Steps from or to a bin that the estimate leaves empty count pi / 2. Ai, Ling 2023 ("Neural
+    speech phase prediction based on parallel estimation architecture and anti-wrapping losses"), there unweighted.
 
     Args:
         estimate_stft: complex STFT (*batch, frequency, frame), at least two frequencies.
