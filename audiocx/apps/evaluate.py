@@ -30,7 +30,8 @@ def evaluate(config: DictConfig) -> int:
     """Score and report.
 
     Args:
-        config: composed from conf/evaluate.yaml.
+        config: composed from conf/evaluate.yaml; `words.check_given` has seen that it names either checkpoints
+            or estimates.
 
     Returns:
         Exit code; 1 where items failed.
@@ -39,14 +40,6 @@ def evaluate(config: DictConfig) -> int:
         AudiocxError: something that the config names does not fit.
     """
     checkpoints = _paths(config.checkpoint)
-    if bool(checkpoints) == (config.estimates is not None):
-        raise ConfigError(
-            describe(
-                "what to score is not clear",
-                expected="either checkpoint=RUN (or checkpoint=[A,B]) or estimates=FOLDER",
-                got="both" if checkpoints else "neither",
-            )
-        )
     if config.noisy_phase and not checkpoints:
         raise ConfigError(
             describe("noisy_phase=true is about a model's mask", expected="checkpoint=RUN", got="estimates=")
