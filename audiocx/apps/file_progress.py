@@ -30,14 +30,14 @@ class Tally:
 
     def add(self, outcome: Outcome) -> None:
         """Count one outcome."""
-        if outcome.report is not None:
+        if outcome.skipped:
+            self.n_skipped += 1
+        elif outcome.failure is not None:
+            self.failures.append(outcome.failure)
+        elif outcome.report is not None:
             self.n_done += 1
             self.audio_seconds += outcome.report.audio_seconds
             self.wall_seconds += outcome.report.wall_seconds
-        elif outcome.failure is not None:
-            self.failures.append(outcome.failure)
-        else:
-            self.n_skipped += 1
 
     def summary(self) -> str:
         """One line over all files."""

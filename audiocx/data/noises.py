@@ -51,8 +51,6 @@ UNSEEN: dict[str, Family] = {
 }
 """Families of the test set alone."""
 
-STATIONARY = frozenset({"coloured", "hum", "rain"})
-
 
 def render(
     family: str, random: np.random.Generator, n_samples: int, sample_rate: int, voices: Sequence[Waveform]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,9 +69,3 @@ def enhance_file(
         # not.
         reason = " ".join(str(error).split()) or "no message"
         return Outcome(job, failure=f"{printable(job.input)}: {type(error).__name__}: {reason}")
-
-
-def enhance_files(enhancer: Enhancer, jobs: Iterable[Job], *, overwrite: bool = False) -> Iterator[Outcome]:
-    """Do many jobs, yielding each outcome as it comes."""
-    for job in jobs:
-        yield enhance_file(enhancer, job, overwrite=overwrite)

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from audiocx.inference.enhancer import Enhancer
-from audiocx.inference.file_batch import Job, enhance_file, enhance_files
+from audiocx.inference.file_batch import Job, Outcome, enhance_file
 
 
 @pytest.fixture
@@ -15,10 +15,14 @@ def jobs(tmp_path):
     return [Job(tmp_path / f"{name}.wav", tmp_path / "out" / f"{name}_enhanced.wav") for name in "abc"]
 
 
+def enhance_files(enhancer: Enhancer, jobs: list[Job], *, overwrite: bool = False) -> list[Outcome]:
+    return [enhance_file(enhancer, job, overwrite=overwrite) for job in jobs]
+
+
 def test_one_failure_does_not_stop_the_rest(known_separator, jobs):
     jobs[1].input.write_text("no audio")
 
-    outcomes = list(enhance_files(Enhancer(known_separator()), jobs))
+    outcomes = enhance_files(Enhancer(known_separator()), jobs)
 
     assert [outcome.job for outcome in outcomes] == jobs
     assert [outcome.report is not None for outcome in outcomes] == [True, False, True]
@@ -51,10 +55,10 @@ def test_ctrl_c_is_no_failure(known_separator, jobs):
 
 
 def test_what_is_there_is_skipped(known_separator, jobs):
-    list(enhance_files(Enhancer(known_separator()), jobs[:2]))
+    enhance_files(Enhancer(known_separator()), jobs[:2])
     before = jobs[0].output.stat().st_mtime_ns
 
-    outcomes = list(enhance_files(Enhancer(known_separator(gains=(0.5,))), jobs))
+    outcomes = enhance_files(Enhancer(known_separator(gains=(0.5,))), jobs)
 
     assert [outcome.skipped for outcome in outcomes] == [True, True, False]
     assert jobs[0].output.stat().st_mtime_ns == before
@@ -62,8 +66,8 @@ def test_what_is_there_is_skipped(known_separator, jobs):
 
 
 def test_unless_it_is_to_be_done_again(known_separator, jobs):
-    list(enhance_files(Enhancer(known_separator()), jobs))
-    outcomes = list(enhance_files(Enhancer(known_separator(gains=(0.5,))), jobs, overwrite=True))
+    enhance_files(Enhancer(known_separator()), jobs)
+    outcomes = enhance_files(Enhancer(known_separator(gains=(0.5,))), jobs, overwrite=True)
     assert all(outcome.report is not None for outcome in outcomes)
     assert soundfile.read(jobs[2].output)[0][0] == 0.25
 
