@@ -8,7 +8,7 @@ import importlib
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,12 +78,10 @@ def run(
                 words = " ".join(HydraConfig.get().overrides.task)
                 print(f"audiocx {name} {words}: {error}", file=sys.stderr)
 
-    previous_argv, previous_full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
-    sys.argv = [f"audiocx {name}", *arguments]
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us instead of ending the process
     folder = str(configuration_folder())
     try:
-        hydra.main(version_base="1.3", config_path=folder, config_name=config_name)(call)()
+        with _as_if_called(name, arguments):
+            hydra.main(version_base="1.3", config_path=folder, config_name=config_name)(call)()
         if failures and not multirun:
             raise failures[0]
     except AudiocxError:
@@ -105,15 +103,25 @@ def run(
                 f"run folder {error.filename}: cannot be made", got=error.strerror, do="set hydra.run.dir=..."
             )
         ) from error
+    if failures:  # of several jobs: each has had its line
+        return 1 if codes else 2
+    return max(codes, default=0)
+
+
+@contextlib.contextmanager
+def _as_if_called(name: str, arguments: Sequence[str]) -> Iterator[None]:
+    """Put the words where Hydra reads them, and let errors reach us instead of ending the process."""
+    previous_argv, previous_full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv = [f"audiocx {name}", *arguments]
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        yield
     finally:
         sys.argv = previous_argv
         if previous_full_error is None:
             os.environ.pop("HYDRA_FULL_ERROR", None)
         else:
             os.environ["HYDRA_FULL_ERROR"] = previous_full_error
-    if failures:  # of several jobs: each has had its line
-        return 1 if codes else 2
-    return max(codes, default=0)
 
 
 def _check_flags(arguments: Sequence[str]) -> None:

@@ -57,6 +57,23 @@ def _formant_gains(formants_hz: np.ndarray, frequencies_hz: np.ndarray) -> np.nd
     return (weights * peaks).sum(-1) ** 0.75 + 0.003
 
 
+@dataclass(frozen=True)
+class Articulation:
+    """What a throat does in the frames of a sentence.
+
+    Attributes:
+        voiced: strength of the voice (frame,).
+        hiss: strength of the breath (frame,).
+        hiss_centre: frequency of the breath in Hz (frame,).
+        formants: frequencies in Hz (frame, formant).
+    """
+
+    voiced: np.ndarray
+    hiss: np.ndarray
+    hiss_centre: np.ndarray
+    formants: np.ndarray
+
+
 def sentence(random: np.random.Generator, throat: Throat, rate: float, sample_rate: int) -> Waveform:
     """Render one sentence of 6 to 20 syllables.
 
@@ -69,14 +86,36 @@ def sentence(random: np.random.Generator, throat: Throat, rate: float, sample_ra
     Returns:
         Waveform (sample,) float32 that ends in a pause.
     """
-    n_syllables = int(random.integers(6, 21))
-    n_frames_each = np.maximum(
-        8, (60 / rate / 1.6 * random.uniform(0.6, 1.5, n_syllables) * sample_rate / HOP)
+    said = _articulate(random, throat, rate, sample_rate)
+    n_frames = len(said.voiced)
+    n_samples = n_frames * HOP
+    fall = np.linspace(1.12, 0.88, n_samples)
+    bend = 2 ** (throat.melody * slow_curve(random, n_samples, sample_rate, 2.5, -0.45, 0.45))
+    f0 = throat.f0_hz * fall * bend * (1 + 0.01 * slow_curve(random, n_samples, sample_rate, 40, -1, 1))
+    n_harmonics = max(1, int(0.45 * sample_rate / float(f0.max())))
+    glottal = harmonics(phase(f0.astype(np.float32), sample_rate), 1 / np.arange(1, n_harmonics + 1) ** 0.8)
+    noise = random.standard_normal(n_samples)
+
+    window = get_window("hann", N_FFT)
+    transform = ShortTimeFFT(window, HOP, sample_rate, fft_mode="onesided")
+    source, breath = transform.stft(glottal), transform.stft(noise)
+    frames = np.clip(np.arange(source.shape[1]) + transform.p_min, 0, n_frames - 1)
+    frequencies = transform.f
+    gains = _formant_gains(said.formants[frames], frequencies)
+    hiss_gain = np.exp(-0.5 * np.square((frequencies[:, None] - said.hiss_centre[frames]) / 1100))
+    spectrum = source * gains * said.voiced[frames] + breath * (
+        hiss_gain * said.hiss[frames] + 0.02 * gains * said.voiced[frames]
     )
-    n_frames_each = n_frames_each.astype(int)
+    return transform.istft(spectrum, k1=n_samples).astype(np.float32)
+
+
+def _articulate(random: np.random.Generator, throat: Throat, rate: float, sample_rate: int) -> Articulation:
+    """Draw the syllables of a sentence, each a consonant and a vowel, and the pause behind them."""
+    n_syllables = int(random.integers(6, 21))
+    seconds_each = 60 / rate / 1.6 * random.uniform(0.6, 1.5, n_syllables)
+    n_frames_each = np.maximum(8, seconds_each * sample_rate / HOP).astype(int)
     pause = int(random.uniform(0.15, 0.5) * sample_rate / HOP)
     n_frames = int(n_frames_each.sum()) + pause
-    n_samples = n_frames * HOP
 
     voiced, hiss = np.zeros(n_frames), np.zeros(n_frames)
     hiss_centre = np.full(n_frames, 3000.0)
@@ -102,22 +141,4 @@ def sentence(random: np.random.Generator, throat: Throat, rate: float, sample_ra
     # Formants glide between syllables as tongues do.
     glide = np.hanning(9) / np.hanning(9).sum()
     formants = np.stack([np.convolve(np.pad(f, 4, "edge"), glide, "valid") for f in formants.T], axis=1)
-
-    fall = np.linspace(1.12, 0.88, n_samples)
-    bend = 2 ** (throat.melody * slow_curve(random, n_samples, sample_rate, 2.5, -0.45, 0.45))
-    f0 = throat.f0_hz * fall * bend * (1 + 0.01 * slow_curve(random, n_samples, sample_rate, 40, -1, 1))
-    n_harmonics = max(1, int(0.45 * sample_rate / float(f0.max())))
-    glottal = harmonics(phase(f0.astype(np.float32), sample_rate), 1 / np.arange(1, n_harmonics + 1) ** 0.8)
-    noise = random.standard_normal(n_samples)
-
-    window = get_window("hann", N_FFT)
-    transform = ShortTimeFFT(window, HOP, sample_rate, fft_mode="onesided")
-    source, breath = transform.stft(glottal), transform.stft(noise)
-    frames = np.clip(np.arange(source.shape[1]) + transform.p_min, 0, n_frames - 1)
-    frequencies = transform.f
-    gains = _formant_gains(formants[frames], frequencies)
-    hiss_gain = np.exp(-0.5 * np.square((frequencies[:, None] - hiss_centre[frames]) / 1100))
-    spectrum = source * gains * voiced[frames] + breath * (
-        hiss_gain * hiss[frames] + 0.02 * gains * voiced[frames]
-    )
-    return transform.istft(spectrum, k1=n_samples).astype(np.float32)
+    return Articulation(voiced, hiss, hiss_centre, formants)
