@@ -61,6 +61,8 @@ def running_level(power: Tensor, state: Tensor | None = None) -> tuple[Tensor, T
     """
     if state is None:
         state = power.new_zeros(*power.shape[:-1], 2)
+    if power.shape[-1] == 0:
+        return power, state
     mean, count = state[..., :1], state[..., 1:]
     means = []
     for chunk in power.split(_CHUNK_FRAMES, -1):
