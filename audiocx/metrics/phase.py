@@ -85,7 +85,7 @@ def weighted_group_delay_error_rad(
         weighted: by the geometric mean of the target's magnitudes at both frequencies; else all steps alike.
 
     Returns:
-        (*batch,) in radians, in [0, pi]. Silent target: NaN.
+        (*batch,) in radians, in [0, pi]. Silent target: NaN, or 0 unweighted.
 
     Raises:
         ShapeError: the shapes differ, or a spectrum is real.
