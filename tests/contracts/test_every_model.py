@@ -366,7 +366,7 @@ def test_twins_start_with_the_same_response():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["complex_unet", "split_unet"])
+@pytest.mark.parametrize("name", ["complex_unet", "split_unet", "complex_dualpath"])
 def test_inductor_gives_the_same(name, generator):
     model = separator(ALL[name]).model.eval()
     mixture = spectrum(1, 1, 9, generator)
