@@ -16,7 +16,6 @@ Waveforms are (channel, sample) on their way in and (source, channel, sample) on
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -27,8 +26,7 @@ from audiocx.errors import ConfigError, describe
 from audiocx.signal.stft import STFT
 
 ALIGNMENT_HOPS = 32
-"""Blocks begin at multiples of this many hops, which the frame strides of networks (up to 32) divide; and at those
-of the frames after which an STFT's phases come again."""
+"""Blocks begin at multiples of this many hops, which the frame strides of networks (up to 32) divide."""
 
 FADE_PARTS = 4
 """The cross-fade is one of so many parts of the overlap; the guards share the rest."""
@@ -90,7 +88,7 @@ def plan_blocks(stft: STFT, block_seconds: float, overlap_seconds: float | None 
                 got=overlap_seconds,
             )
         )
-    unit = math.lcm(ALIGNMENT_HOPS, stft.period) * stft.hop_length
+    unit = ALIGNMENT_HOPS * stft.hop_length
     overlap = max(1, round(overlap_seconds * stft.sample_rate / unit))
     block = max(3 * overlap, round(block_seconds * stft.sample_rate / unit))
     return BlockPlan(block * unit, overlap * unit)

@@ -32,7 +32,6 @@ class Stream:
         self._sum: Tensor | None = None  # (source, channel, sample), what the last windows leave to add to
         self._state: ModelState | None = None
         self._n_in = 0
-        self._n_frames = 0
         self._n_out = -separator.stft.n_overlap  # before the first sample lies padding
 
     @property
@@ -78,8 +77,7 @@ class Stream:
         if n_frames == 0:
             return piece.new_zeros(self.separator.n_sources, piece.shape[0], 0)
         ready = waiting[..., : stft.n_overlap + n_frames * stft.hop_length]
-        estimate = self._step(stft.analyse(ready, self._n_frames).unsqueeze(0))
-        self._n_frames += n_frames
+        estimate = self._step(stft.analyse(ready).unsqueeze(0))
         if self._sum is not None:
             n_tail = estimate.shape[-1] - self._sum.shape[-1]
             estimate = estimate + functional.pad(self._sum, (0, n_tail))
@@ -95,5 +93,4 @@ class Stream:
         model = self.separator.model
         with torch.inference_mode():
             mask, self._state = model.step(mixture_stft, Conditions(state=self._state))
-            estimate_stft = model.apply_mask(mixture_stft, mask)
-            return self.separator.stft.overlap_add(estimate_stft, self._n_frames)[0]
+            return self.separator.stft.overlap_add(model.apply_mask(mixture_stft, mask))[0]

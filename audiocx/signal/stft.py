@@ -18,7 +18,6 @@ from audiocx.errors import ConfigError, describe, nearest
 from audiocx.signal.checks import check_complex
 
 WINDOWS = ("sqrt_hann", "hann")
-PHASE_ORIGINS = ("frame", "signal")
 
 
 def make_window(name: str, win_length: int) -> Tensor:
@@ -40,11 +39,9 @@ def make_window(name: str, win_length: int) -> Tensor:
 class STFT(nn.Module):
     """Waveform to complex STFT and back, in float32 (or float64), never under autocast.
 
-    Frame t begins at sample `t * hop_length - (win_length - hop_length)` of the waveform. Phases refer to the
-    beginning of the frame, or to that of the signal: then a steady tone keeps its phase from frame to frame, while
-    otherwise bin k turns by 2π k hop_length / n_fft, with a hop of half a window by π in every odd bin. The same
-    window serves analysis and synthesis, and the overlap-add is divided by the sum of its squares, so an unmodified
-    spectrum gives the waveform back.
+    Frame t begins at sample `t * hop_length - (win_length - hop_length)` of the waveform; phases refer to the
+    beginning of the frame. The same window serves analysis and synthesis, and the overlap-add is divided by the
+    sum of its squares, so an unmodified spectrum gives the waveform back.
 
     Args:
         sample_rate: samples a second, in Hz.
@@ -52,7 +49,6 @@ class STFT(nn.Module):
         hop_length: samples from one frame to the next.
         win_length: length of the window in samples, at most `n_fft`; the default is `n_fft`.
         window: `sqrt_hann` or `hann`, periodic.
-        phase_origin: what phases refer to, the beginning of the `frame` or of the `signal`.
 
     Raises:
         ConfigError: the lengths do not fit together, or the window leaves samples uncovered.
@@ -60,8 +56,6 @@ class STFT(nn.Module):
 
     window: Tensor
     envelope: Tensor
-    turns: Tensor
-    """What turns phases from the frame's beginning to the signal's, (frequency, frame) for one period of frames."""
 
     def __init__(
         self,
@@ -70,13 +64,8 @@ class STFT(nn.Module):
         hop_length: int = 256,
         win_length: int | None = None,
         window: str = "sqrt_hann",
-        phase_origin: str = "frame",
     ) -> None:
         super().__init__()
-        if phase_origin not in PHASE_ORIGINS:
-            raise ConfigError(
-                describe(f"stft.phase_origin: no `{phase_origin}`", do=nearest(phase_origin, PHASE_ORIGINS))
-            )
         win_length = n_fft if win_length is None else win_length
         numbers = (sample_rate, n_fft, hop_length, win_length)
         if not all(isinstance(number, int) and number > 0 for number in numbers):
@@ -100,7 +89,6 @@ class STFT(nn.Module):
         self.hop_length = hop_length
         self.win_length = win_length
         self.window_name = window
-        self.phase_origin = phase_origin
         values = make_window(window, win_length)
         # One period of the summed squared windows: the same for every hop once all windows overlap.
         padded = functional.pad(values.square(), (0, -win_length % hop_length))
@@ -115,12 +103,6 @@ class STFT(nn.Module):
             )
         self.register_buffer("window", values.float(), persistent=False)
         self.register_buffer("envelope", envelope.float(), persistent=False)
-        # Whole numbers before anything is rounded: the turn of frame a million is as exact as that of the first.
-        begins = torch.arange(self.period) * hop_length - (win_length - hop_length)
-        bins = torch.arange(n_fft // 2 + 1)
-        angle = (bins[:, None] * begins % n_fft).double() * (-2.0 * math.pi / n_fft)
-        turns = torch.polar(torch.ones_like(angle), angle).to(torch.complex64)
-        self.register_buffer("turns", turns, persistent=False)
 
     @property
     def n_frequencies(self) -> int:
@@ -133,11 +115,6 @@ class STFT(nn.Module):
         return self.win_length - self.hop_length
 
     @property
-    def period(self) -> int:
-        """Number of frames after which the turns of a `signal` phase origin come again."""
-        return self.n_fft // math.gcd(self.n_fft, self.hop_length)
-
-    @property
     def settings(self) -> dict[str, int | str]:
         """The constructor's arguments, as plain values."""
         return {
@@ -146,7 +123,6 @@ class STFT(nn.Module):
             "hop_length": self.hop_length,
             "win_length": self.win_length,
             "window": self.window_name,
-            "phase_origin": self.phase_origin,
         }
 
     def n_frames(self, n_samples: int) -> int:
@@ -187,35 +163,28 @@ class STFT(nn.Module):
         with torch.autocast(stft.device.type, enabled=False):
             return self.overlap_add(stft)[..., self.n_overlap : self.n_overlap + n_samples]
 
-    def analyse(self, samples: Tensor, first_frame: int = 0) -> Tensor:
+    def analyse(self, samples: Tensor) -> Tensor:
         """Transform the frames that lie wholly inside samples, without padding: what a live process calls.
 
         Args:
             samples: real (*batch, sample), at least one window.
-            first_frame: number of the first frame in the stream; the phase origin `signal` depends on it.
 
         Returns:
             Complex STFT (*batch, frequency, frame).
         """
         frames = samples.unfold(-1, self.win_length, self.hop_length)  # (*batch, frame, sample)
-        spectrum = torch.fft.rfft(frames * self.window.to(samples.dtype), n=self.n_fft).transpose(-1, -2)
-        if self.phase_origin == "frame":
-            return spectrum
-        return spectrum * self._turns(spectrum, first_frame)
+        return torch.fft.rfft(frames * self.window.to(samples.dtype), n=self.n_fft).transpose(-1, -2)
 
-    def overlap_add(self, stft: Tensor, first_frame: int = 0) -> Tensor:
+    def overlap_add(self, stft: Tensor) -> Tensor:
         """Add windowed frames where they lie, without cropping: what a live process calls.
 
         Args:
             stft: complex STFT (*batch, frequency, frame).
-            first_frame: as for `analyse`.
 
         Returns:
             Real (*batch, sample), `hop_length` samples a frame and, behind them, the rest of the last window in
             whole hops: what the frames to come will be added to.
         """
-        if self.phase_origin == "signal":
-            stft = stft * self._turns(stft, first_frame).conj()
         frames = torch.fft.irfft(stft.transpose(-1, -2), n=self.n_fft)[..., : self.win_length]
         frames = frames * self.window.to(frames.dtype)  # (*batch, frame, sample)
         # Cut every frame into pieces of one hop and add the pieces that share a place.
@@ -226,8 +195,3 @@ class STFT(nn.Module):
         for piece in range(1, n_pieces):
             joined = joined + functional.pad(pieces[..., piece, :], (0, 0, piece, n_pieces - 1 - piece))
         return (joined / self.envelope.to(frames.dtype)).flatten(-2)
-
-    def _turns(self, spectrum: Tensor, first_frame: int) -> Tensor:
-        """Turns (frequency, frame) of the frames of a spectrum, the first of which has a number."""
-        frames = torch.arange(first_frame, first_frame + spectrum.shape[-1], device=spectrum.device)
-        return self.turns[:, frames % self.period].to(spectrum.dtype)

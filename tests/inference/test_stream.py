@@ -14,7 +14,7 @@ from audiocx.models.separator import Separator
 
 STFTS: list[dict[str, Any]] = [
     {},
-    {"n_fft": 400, "hop_length": 100, "phase_origin": "signal"},
+    {"n_fft": 400, "hop_length": 100},
     {"n_fft": 512, "win_length": 400, "hop_length": 160},
 ]
 
