@@ -83,7 +83,8 @@ class RMSNorm(nn.Module):
 class NaiveBatchNorm(PlanarLayer):
     """Batch norm of real and imaginary parts apart, as many networks in use have it (its real twin: BatchNorm2d).
 
-    It is neither complex-linear nor equivariant: parts are centred and scaled without regard to each other.
+    It is neither complex-linear nor equivariant: parts are centred and scaled without regard to each other. It
+    starts with E|y|² = 1, as the other complex norms do, and not with 1 for each part.
 
     Args:
         features: complex features.
@@ -95,6 +96,7 @@ class NaiveBatchNorm(PlanarLayer):
     def __init__(self, features: int) -> None:
         super().__init__()
         self.parts = nn.BatchNorm2d(2 * features)
+        nn.init.constant_(self.parts.weight, 0.5**0.5)
 
     def transform(self, planar: Tensor) -> Tensor:
         """Normalise a planar tensor."""

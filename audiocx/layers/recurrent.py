@@ -52,7 +52,9 @@ class _GatedLinear(nn.Module, ABC):
         n_seen = in_features if gates == "modulus" else parts * in_features
         self.gate_weight = nn.Parameter(torch.empty(2 * hidden, n_seen))
         self.gate_bias = nn.Parameter(torch.zeros(2 * hidden))
-        initialise_real(self.gate_weight, n_seen)
+        # Features come at E|x|² = 1, so a plane of a complex one has half of that.
+        power = 1.0 if gates == "modulus" else 1.0 / parts
+        initialise_real(self.gate_weight, n_seen * power)
         with torch.no_grad():
             self.gate_bias[:hidden] = torch.linspace(0.0, LONGEST_KEEP, hidden)
         self.bias = nn.Parameter(torch.zeros(parts * hidden)) if gates == "planes" else None

@@ -20,6 +20,7 @@ from audiocx.layers.causal import CausalConvolution
 from audiocx.layers.planar import is_phase_equivariant
 from audiocx.models.arithmetic import Arithmetic, arithmetic_of
 from audiocx.models.topology import check_encoders
+from audiocx.models.words import CENTRING
 
 State = tuple[Tensor, ...]
 
@@ -176,7 +177,13 @@ class DualPath(nn.Module):
         for depth, ((taps, n_frames), stride) in enumerate(zip(kernel_sizes, strides, strict=True)):
             outer, inner = counts[depth], counts[depth + 1]
             convolution = numbers.convolution(
-                outer, inner, (taps, n_frames), (stride, 1), (taps // 2, 0), bias=bias, activation=activation
+                outer,
+                inner,
+                (taps, n_frames),
+                (stride, 1),
+                (taps // 2, 0),
+                bias=bias and norm not in CENTRING,
+                activation=activation,
             )
             encoders.append(
                 Encoder(
@@ -191,7 +198,13 @@ class DualPath(nn.Module):
             decoders.append(
                 Decoder(
                     numbers.transposed_convolution(
-                        inner, out, (taps, 1), (stride, 1), (taps // 2, 0), bias=bias, activation=word
+                        inner,
+                        out,
+                        (taps, 1),
+                        (stride, 1),
+                        (taps // 2, 0),
+                        bias=bias and (last or norm not in CENTRING),
+                        activation=word,
                     ),
                     numbers.norm("none" if last else norm, out),
                     numbers.activation(word, out),

@@ -118,6 +118,33 @@ class SplitFeatures(ComplexFeatures):
     complex_word = "complex"
 
 
+class ComplexAndModulus(ComplexFeatures):
+    """The compressed spectrum, and its modulus as a second complex feature, whose imaginary part is zero.
+
+    No complex-linear layer can find the modulus by itself, and small networks are the better for it.
+    """
+
+    n_planes = 4
+    phase_equivariant = False  # the modulus does not turn
+    complex_word = "complex_and_modulus"
+
+    def form(self, real: Tensor, imaginary: Tensor, gain: Tensor) -> Tensor:
+        """Stack the real parts of both features, then the imaginary parts."""
+        modulus = _modulus(real, imaginary)
+        return torch.stack((real, modulus, imaginary, torch.zeros_like(modulus)), 1) * gain.unsqueeze(1)
+
+
+class SplitAndModulus(Features):
+    """Real part, imaginary part and modulus as three real features."""
+
+    n_planes = 3
+    complex_word = "complex_and_modulus"
+
+    def form(self, real: Tensor, imaginary: Tensor, gain: Tensor) -> Tensor:
+        """Stack the three."""
+        return torch.stack((real, imaginary, _modulus(real, imaginary)), 1) * gain.unsqueeze(1)
+
+
 class MagnitudeFeatures(Features):
     """The modulus of the compressed spectrum, one plane."""
 
@@ -126,12 +153,18 @@ class MagnitudeFeatures(Features):
 
     def form(self, real: Tensor, imaginary: Tensor, gain: Tensor) -> Tensor:
         """Take the modulus."""
-        power = (real.square() + imaginary.square()).clamp_min(1e-12)
-        return (power.sqrt() * gain).unsqueeze(1)
+        return (_modulus(real, imaginary) * gain).unsqueeze(1)
+
+
+def _modulus(real: Tensor, imaginary: Tensor) -> Tensor:
+    """|z| with a finite gradient at zero."""
+    return (real.square() + imaginary.square()).clamp_min(1e-12).sqrt()
 
 
 FEATURES: dict[str, type[Features]] = {
     "complex": ComplexFeatures,
     "split": SplitFeatures,
+    "complex_and_modulus": ComplexAndModulus,
+    "split_and_modulus": SplitAndModulus,
     "magnitude": MagnitudeFeatures,
 }

@@ -20,6 +20,7 @@ from audiocx.errors import ConfigError, describe
 from audiocx.layers.planar import is_phase_equivariant
 from audiocx.models.arithmetic import Arithmetic, arithmetic_of
 from audiocx.models.topology import check_encoders
+from audiocx.models.words import CENTRING
 
 
 class Block(nn.Module):
@@ -98,7 +99,13 @@ class UNet(nn.Module):
             encoders.append(
                 Block(
                     arithmetic.convolution(
-                        outer, inner, kernel, stride, padding, bias=bias, activation=activation
+                        outer,
+                        inner,
+                        kernel,
+                        stride,
+                        padding,
+                        bias=bias and norm not in CENTRING,
+                        activation=activation,
                     ),
                     arithmetic.norm(norm, inner),
                     arithmetic.activation(activation, inner),
@@ -116,7 +123,7 @@ class UNet(nn.Module):
                         kernel,
                         stride,
                         padding,
-                        bias=bias,
+                        bias=bias and (last or norm not in CENTRING),
                         activation=word,
                     ),
                     arithmetic.norm("none" if last else norm, out),

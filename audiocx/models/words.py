@@ -60,6 +60,10 @@ WORDS: dict[str, dict[str, tuple[LayerMaker, LayerMaker]]] = {
 }
 
 
+CENTRING = ("naive_batch",)
+"""Norms that take the mean away; a bias before them would do nothing and yet count."""
+
+
 def import_path(path: str, *, where: str) -> Any:
     """Return what a dotted import path names.
 

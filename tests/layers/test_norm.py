@@ -56,7 +56,7 @@ def test_by_place_sees_one_frequency(layer, noise):
 def test_naive_batch_norm_is_that_of_the_planes(noise):
     planes = noise(4, 6, 5, 7)
     layer = NaiveBatchNorm(3)
-    torch.testing.assert_close(layer(planes), torch.nn.BatchNorm2d(6)(planes))
+    torch.testing.assert_close(layer(planes), 0.5**0.5 * torch.nn.BatchNorm2d(6)(planes))
     normalised = layer(planes)
     torch.testing.assert_close(normalised.mean((0, 2, 3)), torch.zeros(6), rtol=0, atol=1e-5)
 

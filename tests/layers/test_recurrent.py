@@ -163,3 +163,18 @@ def test_no_frames_leave_the_state_as_it_is(make):
 def test_what_gates_cannot_see():
     with pytest.raises(ConfigError, match="planes or modulus"):
         GatedLinearRecurrence(3, 4, gates="phase")
+
+
+@pytest.mark.parametrize("gates", ["planes", "modulus"])
+def test_gates_of_twins_start_alike(gates):
+    """Logits have about unit power in both arithmetics, for features with E|x|² = 1."""
+    torch.manual_seed(0)
+    spread = []
+    for layer, scale in (
+        (GatedLinearRecurrence(32, 64, gates=gates), 0.5**0.5),
+        (RealGatedLinearRecurrence(64, 64, gates=gates), 1.0),
+    ):
+        logits = layer.project(scale * torch.randn(200, 1, 64))[..., -128:].detach()
+        spread.append(float((logits - layer.gate_bias.detach()).square().mean()))
+    assert spread[0] == pytest.approx(spread[1], rel=0.15)
+    assert spread[0] == pytest.approx(1.0, rel=0.15)

@@ -102,3 +102,10 @@ def test_a_level_of_every_frame_may_be_handed_in(noise):
     part = separator.model(spectrum[..., 6:], Conditions(level=level[..., 6:]))
     assert not torch.allclose(part, separator.model(spectrum[..., 6:]), atol=1e-4)
     assert separator.causal
+
+
+def test_no_bias_before_a_norm_that_takes_it_away():
+    """It would count as parameters and do nothing."""
+    biases = [name for name, _ in network().named_parameters() if name.endswith("convolution.bias")]
+    assert biases == ["decoders.0.convolution.bias"]
+    assert len([n for n, _ in network(norm="rms").named_parameters() if n.endswith("convolution.bias")]) == 4
