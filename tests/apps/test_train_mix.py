@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import torch
+import yaml
 
 from audiocx.apps.main import main
+from audiocx.training.steps import RandomStateOfStep
 
 RATE = 16000
 PARTS = ("train", "valid", "test")
@@ -85,3 +89,39 @@ def test_a_talker_in_two_parts_stops_the_run(place: Path, capsys: pytest.Capture
     assert "speech speaker `speech/train-1` in train and in test" in error
     assert "\n" not in error
     assert not (place / "run" / "model").exists()
+
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+AUGMENTATIONS = list(yaml.safe_load((CONF / "data" / "augmentation" / "default.yaml").read_text()))
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_stopped_run_ends_as_an_uninterrupted_one(
+    place: Path, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With every augmentation, rooms and second noises: bit by bit."""
+    words = [f"data.augmentation.{name}.probability=0.5" for name in AUGMENTATIONS]
+    words += ["data.reverberation_probability=0.5", "data.second_noise_probability=0.5"]
+    words += [f"data.num_workers={workers}", "trainer.deterministic=true", "test=false"]
+    words += ["trainer.max_steps=7", "trainer.val_check_interval=3"]
+    assert train(*words, "hydra.run.dir=whole") == 0
+    original = RandomStateOfStep.on_train_batch_start
+
+    def stop_in_the_fifth_step(self, trainer, pl_module, batch, batch_idx):
+        original(self, trainer, pl_module, batch, batch_idx)
+        if trainer.global_step == 4:
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RandomStateOfStep, "on_train_batch_start", stop_in_the_fifth_step)
+        assert train(*words, "hydra.run.dir=stopped") == 130
+    stopped, whole = weights(place / "stopped"), weights(place / "whole")
+    assert not all(torch.equal(stopped[name], whole[name]) for name in whole)
+    assert train(*words, "hydra.run.dir=gone_on", "checkpoint=stopped") == 0
+    gone_on = weights(place / "gone_on")
+    assert all(torch.equal(gone_on[name], whole[name]) for name in whole)
