@@ -33,11 +33,12 @@ def orthogonalise(matrix: Tensor, n_steps: int = 5) -> Tensor:
 
 
 def is_matrix(parameter: Tensor) -> bool:
-    """Whether Muon takes a parameter: a matrix or kernel between more than two features on both sides.
+    """Whether Muon takes a parameter: a matrix or kernel between more than four features on both sides.
 
-    First convolutions and mask layers join one or two planes with the network: nothing to make orthogonal.
+    First convolutions and mask layers join one to four planes with the network: there is next to nothing to make
+    orthogonal, and twins, whose planes differ in number there, are treated alike.
     """
-    return parameter.ndim >= 2 and min(parameter.shape[:2]) > 2
+    return parameter.ndim >= 2 and min(parameter.shape[:2]) > 4
 
 
 class Muon(Optimizer):

@@ -23,10 +23,12 @@ def test_keeps_the_singular_vectors(noise):
 
 
 def test_who_is_a_matrix():
-    assert is_matrix(torch.zeros(4, 8, 3, 3))
-    assert is_matrix(torch.zeros(4, 8))
+    assert is_matrix(torch.zeros(5, 8, 3, 3))
+    assert is_matrix(torch.zeros(5, 8))
+    assert not is_matrix(torch.zeros(34, 3, 9, 1))
     assert not is_matrix(torch.zeros(12, 1, 5, 3))
     assert not is_matrix(torch.zeros(48, 2, 5, 3))
+    assert not is_matrix(torch.zeros(4, 48))
     assert not is_matrix(torch.zeros(7))
 
 
