@@ -62,9 +62,9 @@ def test_trains_a_linear_map(noise):
 def test_state_goes_on_where_it_was(noise):
     def run(n_before: int) -> torch.Tensor:
         torch.manual_seed(1)
-        layer = nn.Linear(5, 4)
+        layer = nn.Linear(7, 6)
         optimizer = Muon(layer.named_parameters())
-        gradients = [torch.randn(4, 5, generator=torch.Generator().manual_seed(i)) for i in range(4)]
+        gradients = [torch.randn(6, 7, generator=torch.Generator().manual_seed(i)) for i in range(4)]
         for step, gradient in enumerate(gradients):
             if step == n_before:
                 state = optimizer.state_dict()
