@@ -165,10 +165,27 @@ def _describe_run(config: DictConfig, run: Run, name: str, data: SpectralDataMod
         f"{name}: {cost.parameters_real:,} real parameters, "
         f"{cost.macs_per_second / 1e9:.3f} GMAC a second of audio"
     )
-    say("data: " + ", ".join(f"{key} {value}" for key, value in facts.items()))
+    for line in _in_lines(facts):
+        say(line)
     console.print(table.rich(console.width))
     if table.note:
         say(table.note)
+
+
+def _in_lines(facts: Mapping[str, Any]) -> list[str]:
+    """What data say of themselves: a line for each part of a table, and one for all plain facts."""
+    lines, plain = [], []
+    for key, value in facts.items():
+        name = key.replace("_", " ")
+        if isinstance(value, Mapping) and any(isinstance(part, Mapping) for part in value.values()):
+            for part, counts in value.items():
+                shown = [f"{number} {unit.replace('_', ' ')}" for unit, number in counts.items() if number]
+                lines.append(f"{name}, {part}: {', '.join(shown)}")
+        elif isinstance(value, Mapping) and value:
+            plain.append(f"{name} ({', '.join(f'{part} {entry}' for part, entry in value.items())})")
+        elif value not in ("", [], {}, None):
+            plain.append(f"{name} {value}")
+    return [*lines, "data: " + ", ".join(plain)] if plain else lines
 
 
 def make_task(config: DictConfig, separator: Separator) -> MaskingTask:
