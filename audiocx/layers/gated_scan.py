@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 CHUNK_NUMBERS = 1 << 18
-"""Numbers of the state in a chunk: 1 MiB of float32. Measured: half or twice as many cost up to 5 % more."""
+"""Numbers of the state in a chunk, 1 MiB of float32: near the flat minimum of forward and backward together."""
 
 
 def gated_scan(projected: Tensor, state: Tensor, *, reverse: bool = False) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,7 @@
 """The words that configs use for layers, one table for all arithmetics, so that twins differ in arithmetic alone.
 
-A word with a dot in it is the import path of a user's own layer and is called with the number of features.
+A word with a dot in it is the import path of a user's own layer, and is called as the layers of its kind are: with
+the number of features, a recurrence with those of its input, those of its state, and `reverse`.
 """
 
 from __future__ import annotations
