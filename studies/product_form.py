@@ -1,7 +1,7 @@
 """Block or Gauss, channels-last or not: a training step of every convolution of the complex U-Net.
 
 python studies/product_form.py [threads]. One interleaved run; medians of 9 repeats, forward and backward, on a
-batch of 8 x 2 s. `product_form` in audiocx/layers/convolution.py follows from what this prints.
+batch of 8 x 2 s. `product_form` in audiocx/layers/product.py follows from what this prints.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from pathlib import Path
 import torch
 import yaml
 
-from audiocx.layers.convolution import FORMS, ComplexConv2d, ComplexConvTranspose2d
+from audiocx.layers.convolution import ComplexConv2d, ComplexConvTranspose2d
+from audiocx.layers.product import FORMS
 from audiocx.models.separator import Separator
 
 REPEATS = 9

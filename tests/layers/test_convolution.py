@@ -7,8 +7,9 @@ import torch
 from torch.nn import functional
 
 from audiocx.errors import ShapeError
-from audiocx.layers.convolution import FORMS, ComplexConv2d, ComplexConvTranspose2d
+from audiocx.layers.convolution import ComplexConv2d, ComplexConvTranspose2d
 from audiocx.layers.planar import to_complex, to_planar
+from audiocx.layers.product import FORMS
 
 GRID = [
     ((3, 3), (1, 1), (1, 1)),

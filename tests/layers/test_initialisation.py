@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from audiocx.layers.activation import LeakyCReLU
-from audiocx.layers.convolution import ComplexConv2d, block_kernel
+from audiocx.layers.convolution import ComplexConv2d
 from audiocx.layers.initialisation import GAINS, fan_in, gain_of, initialise_complex, initialise_real
+from audiocx.layers.product import block_kernel
 
 
 def test_variance_and_phase():
