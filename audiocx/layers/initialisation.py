@@ -81,10 +81,14 @@ def initialise_semi_unitary(
     if weight_real.is_meta:
         return
     matrices = weight_real.flatten(1).unflatten(0, (groups, -1))
+    wide = matrices.shape[1] < matrices.shape[2]
+    tall = matrices.mT if wide else matrices
     # In double precision on the processor: orthogonal to float32's last digit, and the same on every device.
-    parts = [torch.randn(matrices.shape, dtype=torch.float64, device="cpu") for _ in range(2)]
-    left, _, right = torch.linalg.svd(torch.complex(*parts), full_matrices=False)
-    unitary = left @ right
+    parts = [torch.randn(tall.shape, dtype=torch.float64, device="cpu") for _ in range(2)]
+    unitary, triangle = torch.linalg.qr(torch.complex(*parts))
+    # With the phases of R's diagonal Q is drawn evenly, whatever convention the decomposition has (Mezzadri 2007).
+    unitary = unitary * triangle.diagonal(dim1=1, dim2=2).sgn().unsqueeze(1)
+    unitary = unitary.mT if wide else unitary
     # |Q|² has the mean 1 / (the longer side).
     scaled = unitary * (gain * math.sqrt(max(unitary.shape[1:]) / fan))
     weight_real.copy_(scaled.real.reshape(weight_real.shape))
