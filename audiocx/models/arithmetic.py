@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from audiocx.errors import ConfigError, describe, nearest
 from audiocx.layers.halves import Halves, RecurrentHalves
+from audiocx.layers.initialisation import gain_of
 from audiocx.layers.linear import ComplexLinear, RealLinear
 from audiocx.layers.planar import concatenate
 from audiocx.layers.recurrent import BothDirections
@@ -72,7 +73,7 @@ class Arithmetic(ABC):
         dilation: Sequence[int] = (1, 1),
     ) -> nn.Module:
         """Convolution over (frequency, frame); `activation` is the word of what follows, for its gain."""
-        kernel = kernel_of(kernel_size, stride, padding, dilation, bias, activation)
+        kernel = kernel_of(kernel_size, stride, padding, dilation, bias, gain_of(activation))
         return self.make_convolution(in_planes, out_planes, kernel, transposed=False)
 
     def transposed_convolution(
@@ -88,7 +89,7 @@ class Arithmetic(ABC):
         dilation: Sequence[int] = (1, 1),
     ) -> nn.Module:
         """Transposed convolution, called with (tensor, output size)."""
-        kernel = kernel_of(kernel_size, stride, padding, dilation, bias, activation)
+        kernel = kernel_of(kernel_size, stride, padding, dilation, bias, gain_of(activation))
         return self.make_convolution(in_planes, out_planes, kernel, transposed=True)
 
     def depthwise(
@@ -104,7 +105,7 @@ class Arithmetic(ABC):
         transposed: bool = False,
     ) -> nn.Module:
         """Convolution of every feature by itself; a transposed one is called with (tensor, output size)."""
-        kernel = kernel_of(kernel_size, stride, padding, dilation, bias, activation)
+        kernel = kernel_of(kernel_size, stride, padding, dilation, bias, gain_of(activation))
         return self.make_depthwise(planes, kernel, transposed=transposed)
 
     @abstractmethod

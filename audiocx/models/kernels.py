@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from audiocx.layers.convolution import ComplexConv2d, ComplexConvTranspose2d
-from audiocx.layers.initialisation import fan_in, gain_of, initialise_real
+from audiocx.layers.initialisation import fan_in, initialise_real
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,10 @@ def kernel_of(
     padding: Sequence[int],
     dilation: Sequence[int],
     bias: bool,
-    activation: str,
+    gain: float,
 ) -> Kernel:
-    """Kernel of a layer that the word of an activation follows."""
-    return Kernel(
-        tuple(size), tuple(stride), tuple(padding), bias, gain_of(activation), dilation=tuple(dilation)
-    )
+    """Put a kernel together from any sequences."""
+    return Kernel(tuple(size), tuple(stride), tuple(padding), bias, gain, dilation=tuple(dilation))
 
 
 def complex_convolution(
@@ -63,10 +61,10 @@ def real_convolution(
     layer = make(
         in_planes,
         out_planes,
-        _pair(kernel.size),
-        _pair(kernel.stride),
-        _pair(kernel.padding),
-        dilation=_pair(kernel.dilation),
+        pair(kernel.size),
+        pair(kernel.stride),
+        pair(kernel.padding),
+        dilation=pair(kernel.dilation),
         groups=groups,
         bias=kernel.bias,
     )
@@ -77,6 +75,7 @@ def real_convolution(
     return layer
 
 
-def _pair(values: Sequence[int]) -> tuple[int, int]:
+def pair(values: Sequence[int]) -> tuple[int, int]:
+    """The two sizes of (frequency, frame), as torch's types want them."""
     first, second = values
     return first, second
