@@ -28,21 +28,19 @@ def product_form(in_features: int, out_features: int, device: torch.device, grou
     `python studies/product_form.py` measures it: on one processor core with AVX-512, in channels-last, a training
     step of Gauss' form took 0.77 to 0.95 of the block form's time where both sides have at least 12 features and
     there are more than 500 pairs of them, and 1.1 to 2.8 times as long below that. In groups, for which the block
-    has to lay out features anew, Gauss took 0.3 to 0.6 of its time for depthwise convolutions, 0.5 to 1.0 from 8
-    features a group on, and 1.1 to 2.3 times as long with 4. Elsewhere (CUDA, where three small kernels cost more
-    launches than they save; `meta`, where multiply-adds are counted) it is the block.
+    has to lay out features anew, it took 0.15 to 0.4 of the block's time for depthwise convolutions, 0.8 from 16
+    features a group on, and 1.0 to 1.35 times as long with 2 to 8. Elsewhere (CUDA, where three small kernels cost
+    more launches than they save; `meta`, where multiply-adds are counted) it is the block.
 
     Args:
         in_features, out_features: complex features of all groups.
         device: of the input.
         groups: of features that do not meet.
     """
-    if device.type != "cpu":
-        return "block"
     smaller = min(in_features, out_features) // groups
-    if groups > 1:
-        return "gauss" if smaller == 1 or smaller >= 8 else "block"
-    return "gauss" if smaller >= 12 and in_features * out_features > 500 else "block"
+    large = smaller >= 12 and in_features * out_features > 500
+    depthwise = groups > 1 and smaller == 1
+    return "gauss" if (large or depthwise) and device.type == "cpu" else "block"
 
 
 def block_kernel(

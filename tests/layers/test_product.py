@@ -171,7 +171,9 @@ def test_inference_mode_and_no_grad_share_what_is_kept(derived):
 def test_weights_made_in_inference_mode_work():
     with torch.inference_mode():
         layer = LAYERS["convolution"]().eval()
-        layer(planar_for(layer))
+        planar = planar_for(layer)
+        assert torch.equal(layer(planar), layer(planar))
+        assert layer._kept is None  # such weights have no version counter
 
 
 def test_planes_by_group_and_back(noise):
