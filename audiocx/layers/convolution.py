@@ -17,6 +17,7 @@ from audiocx.errors import ConfigError, ShapeError, describe
 from audiocx.layers.initialisation import fan_in, fan_out, initialise
 from audiocx.layers.product import (
     ComplexProduct,
+    block_kernel,  # noqa: F401  (other layers take it from here)
     gauss_product,
     group_planes,
     product_form,
