@@ -1,23 +1,31 @@
 """Block or Gauss, channels-last or not: a training step of every convolution of the complex U-Net.
 
 python studies/product_form.py [threads]. One interleaved run; medians of 9 repeats, forward and backward, on a
-batch of 8 x 2 s. `product_form` in audiocx/layers/convolution.py follows from what this prints.
+batch of 8 x 2 s; then convolutions in groups, and inference with derived weights kept and built anew for every
+call, on the batch and on as many frames as a kernel covers. `product_form` in audiocx/layers/product.py follows
+from what this prints.
 """
 
 from __future__ import annotations
 
+import copy
 import statistics
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 import yaml
 
-from audiocx.layers.convolution import FORMS, ComplexConv2d, ComplexConvTranspose2d
+from audiocx.layers.convolution import ComplexConv2d, ComplexConvTranspose2d
+from audiocx.layers.product import FORMS, ComplexProduct
 from audiocx.models.separator import Separator
 
 REPEATS = 9
+LAYOUTS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
+ARMS = [(form, layout) for layout in LAYOUTS for form in FORMS]
+GROUPED = [(16, 16, 3), (32, 32, 3), (64, 64, 5), (32, 16, 3), (32, 8, 3), (64, 8, 3), (32, 2, 3), (64, 2, 3)]
 CONF = Path(__file__).resolve().parents[1] / "conf"
 
 
@@ -36,28 +44,64 @@ def shapes(separator: Separator) -> list[tuple[torch.nn.Module, torch.Size]]:
     return found
 
 
+def time_forms(layer: torch.nn.Module, shape: Sequence[int]) -> list[float]:
+    """Milliseconds of a training step for each layout and form, medians of an interleaved run."""
+    times: dict[tuple[str, str], list[float]] = {arm: [] for arm in ARMS}
+    for _ in range(REPEATS + 1):
+        for form, layout in ARMS:
+            inputs = torch.randn(shape).contiguous(memory_format=LAYOUTS[layout]).requires_grad_()
+            layer.form = form
+            began = time.perf_counter()
+            layer(inputs).sum().backward()
+            times[form, layout].append(time.perf_counter() - began)
+    layer.form = None
+    return [1000 * statistics.median(times[arm][1:]) for arm in ARMS]
+
+
+def time_keeping(layer: ComplexProduct, shape: Sequence[int]) -> list[float]:
+    """Milliseconds of inference with derived weights kept, and built anew for every call."""
+    inputs = torch.randn(shape).contiguous(memory_format=torch.channels_last)
+    arms = {"kept": copy.deepcopy(layer).eval(), "anew": copy.deepcopy(layer).eval()}
+    times: dict[str, list[float]] = {arm: [] for arm in arms}
+    with torch.no_grad():
+        for _ in range(5 * REPEATS + 1):
+            for arm, kind in arms.items():
+                if arm == "anew":
+                    kind.eval()  # drops what was kept
+                began = time.perf_counter()
+                kind(inputs)
+                times[arm].append(time.perf_counter() - began)
+    return [1000 * statistics.median(values[1:]) for values in times.values()]
+
+
+def row(name: str, values: Sequence[float]) -> None:
+    """Print a row of milliseconds."""
+    print(f"{name:<52}" + "".join(f"{value:>24.3f}" for value in values), flush=True)
+
+
 def main() -> None:
     """Print a row for every layer: milliseconds of each form in each memory layout."""
     torch.set_num_threads(int(sys.argv[1]) if len(sys.argv) > 1 else 1)
     config = yaml.safe_load((CONF / "model" / "complex_unet.yaml").read_text())
     stft = yaml.safe_load((CONF / "stft" / "speech_16k.yaml").read_text())
     separator = Separator.from_config({"task": "enhance", "n_sources": 1, "stft": stft, "model": config})
-    layouts = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
-    arms = [(form, layout) for layout in layouts for form in FORMS]
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads; milliseconds")
-    print(f"{'layer':<46}" + "".join(f"{form + ' ' + layout:>24}" for form, layout in arms))
-    for layer, shape in shapes(separator):
-        times: dict[tuple[str, str], list[float]] = {arm: [] for arm in arms}
-        for _ in range(REPEATS + 1):
-            for form, layout in arms:
-                inputs = torch.randn(shape).contiguous(memory_format=layouts[layout]).requires_grad_()
-                layer.form = form
-                began = time.perf_counter()
-                layer(inputs).sum().backward()
-                times[form, layout].append(time.perf_counter() - began)
-        medians = [1000 * statistics.median(times[arm][1:]) for arm in arms]
+    print(f"{'layer':<52}" + "".join(f"{form + ' ' + layout:>24}" for form, layout in ARMS))
+    found = shapes(separator)
+    for layer, shape in found:
         name = f"{type(layer).__name__} {layer.in_features}->{layer.out_features} on {tuple(shape[2:])}"
-        print(f"{name:<46}" + "".join(f"{value:>24.1f}" for value in medians))
+        row(name, time_forms(layer, shape))
+    for features, groups, taps in GROUPED:
+        layer = ComplexConv2d(features, features, taps, padding=taps // 2, groups=groups)
+        row(
+            f"{features} features in {groups} groups, {taps} x {taps}",
+            time_forms(layer, (4, 2 * features, 64, 100)),
+        )
+    print(f"{'inference':<52}{'kept':>24}{'built anew':>24}")
+    for layer, shape in found:
+        name = f"{type(layer).__name__} {layer.in_features}->{layer.out_features}"
+        row(f"{name} on {tuple(shape[2:])}", time_keeping(layer, shape))
+        row(f"{name}, one frame", time_keeping(layer, (1, *shape[1:3], layer.kernel_size[-1])))
 
 
 if __name__ == "__main__":

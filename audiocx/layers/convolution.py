@@ -1,71 +1,31 @@
-"""Complex convolution and transposed convolution over (frequency, frame), on planar tensors.
+"""Complex convolutions and transposed convolutions over frames or (frequency, frame), on planar tensors.
 
-With the weight W = A + jB and the input x = x_r + j x_i, without conjugation as in torch:
-
-    y_r = A * x_r - B * x_i,    y_i = B * x_r + A * x_i
-
-The *block* form is one real convolution with the kernel [[A, -B], [B, A]]; *Gauss'* form takes three real
-convolutions for four, A * (x_r + x_i), (B - A) * x_r and (A + B) * x_i, and adds.
+Arguments are torch's, counted in complex features; the products are those of `audiocx.layers.product`, without
+conjugation as in torch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import ClassVar, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audiocx.errors import ShapeError, describe
-from audiocx.layers.initialisation import fan_in, initialise_complex
-from audiocx.layers.planar import PlanarLayer, planes
+from audiocx.errors import ConfigError, ShapeError, describe
+from audiocx.layers.initialisation import fan_in, fan_out, initialise
+from audiocx.layers.product import (
+    ComplexProduct,
+    block_kernel,  # noqa: F401  (other layers take it from here)
+    gauss_product,
+    group_planes,
+    product_form,
+    ungroup_planes,
+)
 
-FORMS = ("block", "gauss")
-
-
-def product_form(in_features: int, out_features: int, device: torch.device) -> str:
-    """Choose the form of a complex product by size and device; the one place where it is chosen.
-
-    `python studies/product_form.py` measures it: on one processor core with AVX-512, in channels-last, a training
-    step of Gauss' form took 0.77 to 0.95 of the block form's time where both sides have at least 12 features and
-    there are more than 500 pairs of them, and 1.1 to 2.8 times as long below that. Elsewhere (CUDA, where three
-    small kernels cost more launches than they save; `meta`, where multiply-adds are counted) it is the block.
-    """
-    large = min(in_features, out_features) >= 12 and in_features * out_features > 500
-    return "gauss" if large and device.type == "cpu" else "block"
-
-
-def block_kernel(weight_real: Tensor, weight_imag: Tensor, *, transposed: bool = False) -> Tensor:
-    """Real kernel [[A, -B], [B, A]] of a complex one, for one real convolution on planar tensors.
-
-    Args:
-        weight_real, weight_imag: (out, in, ...) each; with `transposed`, torch's (in, out, ...).
-        transposed: the first axis holds inputs.
-
-    Returns:
-        (2 * out, 2 * in, ...), or (2 * in, 2 * out, ...).
-    """
-    sign = -1 if transposed else 1
-    upper = torch.cat((weight_real, -sign * weight_imag), 1)
-    lower = torch.cat((sign * weight_imag, weight_real), 1)
-    return torch.cat((upper, lower), 0)
-
-
-def gauss_product(
-    planar: Tensor, weight_real: Tensor, weight_imag: Tensor, convolve: Callable[[Tensor, Tensor], Tensor]
-) -> Tensor:
-    """Complex product by three real ones (Gauss), its rounding shared evenly by both parts.
-
-    Args:
-        planar: (batch, 2 * in, ...).
-        weight_real, weight_imag: the parts of the weight.
-        convolve: real product of a half (batch, in, ...) with a weight.
-    """
-    real, imaginary = planes(planar)
-    both = convolve(real + imaginary, weight_real)
-    first = convolve(real, weight_imag - weight_real)
-    second = convolve(imaginary, weight_real + weight_imag)
-    return torch.cat((both - second, both + first), 1)
+Sizes: TypeAlias = "int | Sequence[int]"
+"""One size for all axes, or one for each."""
 
 
 def output_padding(
@@ -74,19 +34,19 @@ def output_padding(
     kernel_size: Sequence[int],
     stride: Sequence[int],
     padding: Sequence[int],
+    dilation: Sequence[int],
 ) -> list[int]:
     """Find what a transposed convolution must add at the end of each axis to reach `output_size`.
 
     Args:
-        input_size, output_size: sizes of (frequency, frame); no output size means the smallest one.
-        kernel_size, stride, padding: of the layer.
+        input_size, output_size: sizes of each axis; no output size means the smallest one.
+        kernel_size, stride, padding, dilation: of the layer.
 
     Raises:
         ShapeError: no padding from 0 to stride - 1 reaches the size.
     """
-    smallest = [
-        (n - 1) * s - 2 * p + k for n, s, p, k in zip(input_size, stride, padding, kernel_size, strict=True)
-    ]
+    sizes = zip(input_size, stride, padding, kernel_size, dilation, strict=True)
+    smallest = [(n - 1) * s - 2 * p + d * (k - 1) + 1 for n, s, p, k, d in sizes]
     if output_size is None:
         return [0] * len(smallest)
     extra = [wanted - size for wanted, size in zip(output_size, smallest, strict=True)]
@@ -102,88 +62,180 @@ def output_padding(
     return extra
 
 
-class _ComplexConvolution(PlanarLayer):
-    """Sizes, weights and forms that a convolution and a transposed one share.
+class _ComplexConvolution(ComplexProduct):
+    """Sizes, weights and forms that all convolutions share.
 
     Args:
         in_features, out_features: complex features.
-        kernel_size: taps over (frequency, frame).
-        stride: over (frequency, frame).
-        padding: of (frequency, frame), on both sides.
+        kernel_size: taps over each axis, the last one frames; a number stands for all axes, here and below.
+        stride: over each axis.
+        padding: of each axis, on both sides.
+        dilation: distance of neighbouring taps.
+        groups: of features that do not meet; `in_features` of them make a depthwise convolution.
         bias: add a complex bias; it breaks phase equivariance.
         gain: of the activation that follows, for the initial weights.
+        initial: initial weights, `he`, `glorot` or `semi_unitary`.
         form: `block`, `gauss`, or None for the measured choice of `product_form`.
+
+    Raises:
+        ConfigError: groups do not divide the features, a size is not one for each axis, or a word is not known.
     """
 
-    transposed: bool
+    n_axes: ClassVar[int]
+    convolve: Callable[..., Tensor]
+    """Torch's real convolution."""
 
     def __init__(
         self,
         in_features: int,
         out_features: int,
-        kernel_size: Sequence[int],
-        stride: Sequence[int] = (1, 1),
-        padding: Sequence[int] = (0, 0),
+        kernel_size: Sizes,
+        stride: Sizes = 1,
+        padding: Sizes = 0,
         *,
+        dilation: Sizes = 1,
+        groups: int = 1,
         bias: bool = True,
         gain: float = 1.0,
+        initial: str = "he",
         form: str | None = None,
     ) -> None:
         super().__init__()
-        self.in_features, self.out_features = in_features, out_features
-        self.kernel_size, self.stride, self.padding = tuple(kernel_size), tuple(stride), tuple(padding)
+        if groups < 1 or in_features % groups or out_features % groups:
+            raise ConfigError(
+                describe(
+                    "convolution: groups do not divide the features",
+                    expected=f"a divisor of {in_features} and {out_features}",
+                    got=groups,
+                )
+            )
+        self.in_features, self.out_features, self.groups = in_features, out_features, groups
+        self.kernel_size = self._each("kernel_size", kernel_size)
+        self.stride, self.padding = self._each("stride", stride), self._each("padding", padding)
+        self.dilation = self._each("dilation", dilation)
         self.form = form
         self.phase_equivariant = not bias
         # torch's order of axes: (out, in, ...), of a transposed convolution (in, out, ...).
-        features = (in_features, out_features) if self.transposed else (out_features, in_features)
-        self.weight_real = nn.Parameter(torch.empty(*features, *self.kernel_size))
-        self.weight_imag = nn.Parameter(torch.empty(*features, *self.kernel_size))
+        first, second = (in_features, out_features) if self.transposed else (out_features, in_features)
+        shape = (first, second // groups, *self.kernel_size)
+        self.weight_real = nn.Parameter(torch.empty(shape))
+        self.weight_imag = nn.Parameter(torch.empty(shape))
         # Planar as everything: the real parts of all features, then the imaginary parts.
         self.bias = nn.Parameter(torch.zeros(2 * out_features)) if bias else None
-        fan = fan_in(in_features, self.kernel_size, self.stride if self.transposed else None)
-        initialise_complex(self.weight_real, self.weight_imag, fan, gain)
+        # Where outputs lie denser than inputs fewer taps meet in one; where they lie thinner, an input is in fewer.
+        thinned = self.stride if self.transposed else None
+        fans = (
+            fan_in(in_features // groups, self.kernel_size, thinned),
+            fan_out(out_features // groups, self.kernel_size, None if self.transposed else self.stride),
+        )
+        initialise(initial, self.weight_real, self.weight_imag, fans, gain, groups=groups)
+
+    def _each(self, name: str, value: Sizes) -> tuple[int, ...]:
+        sizes = (value,) * self.n_axes if isinstance(value, int) else tuple(value)
+        if len(sizes) != self.n_axes:
+            raise ConfigError(
+                describe(f"convolution: {name}", expected=f"{self.n_axes} sizes or one", got=list(sizes))
+            )
+        return sizes
 
     def product(self, planar: Tensor, convolve: Callable[[Tensor, Tensor, Tensor | None], Tensor]) -> Tensor:
         """Multiply in the form that is set or measured to be the faster one.
 
         Args:
-            planar: (batch, 2 * in, frequency, frame).
+            planar: (batch, 2 * in, ...).
             convolve: the real convolution of (tensor, weight, bias).
         """
-        form = self.form or product_form(self.in_features, self.out_features, planar.device)
+        groups = self.groups
+        form = self.form or product_form(self.in_features, self.out_features, planar.device, groups)
+        weights = self.derived_weights(form)
+        if form == "block" and groups == 1:
+            return convolve(planar, weights[0], self.bias)
         if form == "block":
-            kernel = block_kernel(self.weight_real, self.weight_imag, transposed=self.transposed)
-            return convolve(planar, kernel, self.bias)
-        result = gauss_product(
-            planar, self.weight_real, self.weight_imag, lambda half, weight: convolve(half, weight, None)
-        )
-        return result if self.bias is None else result + self.bias.view(1, -1, 1, 1)
+            bias = None if self.bias is None else group_planes(self.bias.view(1, -1), groups).view(-1)
+            return ungroup_planes(convolve(group_planes(planar, groups), weights[0], bias), groups)
+        result = gauss_product(planar, weights, lambda half, weight: convolve(half, weight, None))
+        return result if self.bias is None else result + self.bias.view(-1, *[1] * self.n_axes)
 
     def extra_repr(self) -> str:
-        """Sizes, for printing."""
-        return (
-            f"{self.in_features}, {self.out_features}, kernel_size={self.kernel_size}, stride={self.stride}"
+        """Sizes, for printing; of dilation and groups only what is not usual."""
+        words = [f"{self.in_features}, {self.out_features}, kernel_size={self.kernel_size}"]
+        words.append(f"stride={self.stride}")
+        if any(distance != 1 for distance in self.dilation):
+            words.append(f"dilation={self.dilation}")
+        if self.groups != 1:
+            words.append(f"groups={self.groups}")
+        return ", ".join(words)
+
+
+class _Forward(_ComplexConvolution):
+    """What convolutions over one and over two axes share."""
+
+    def transform(self, planar: Tensor) -> Tensor:
+        """Convolve a planar tensor."""
+
+        def convolve(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+            return type(self).convolve(
+                inputs, weight, bias, self.stride, self.padding, self.dilation, self.groups
+            )
+
+        return self.product(planar, convolve)
+
+
+class _Transposed(_ComplexConvolution):
+    """What transposed convolutions over one and over two axes share."""
+
+    transposed = True
+
+    def transform(self, planar: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
+        """Convolve a planar tensor, to the size of each axis where the stride leaves a choice."""
+        extra = output_padding(
+            planar.shape[2:], output_size, self.kernel_size, self.stride, self.padding, self.dilation
         )
 
+        def convolve(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+            return type(self).convolve(
+                inputs, weight, bias, self.stride, self.padding, extra, self.groups, self.dilation
+            )
 
-class ComplexConv2d(_ComplexConvolution):
+        return self.product(planar, convolve)
+
+
+class ComplexConv1d(_Forward):
+    """Complex convolution over frames; arguments as in torch, counted in complex features.
+
+    Shapes:
+        (batch, 2 * in, frame) -> (batch, 2 * out, frame'), or complex with half as many.
+    """
+
+    n_axes = 1
+    convolve = staticmethod(functional.conv1d)
+
+
+class ComplexConv2d(_Forward):
     """Complex convolution over (frequency, frame); arguments as in torch, counted in complex features.
 
     Shapes:
         (batch, 2 * in, frequency, frame) -> (batch, 2 * out, frequency', frame'), or complex with half as many.
     """
 
-    transposed = False
-
-    def transform(self, planar: Tensor) -> Tensor:
-        """Convolve a planar tensor."""
-        return self.product(
-            planar,
-            lambda inputs, weight, bias: functional.conv2d(inputs, weight, bias, self.stride, self.padding),
-        )
+    n_axes = 2
+    convolve = staticmethod(functional.conv2d)
 
 
-class ComplexConvTranspose2d(_ComplexConvolution):
+class ComplexConvTranspose1d(_Transposed):
+    """Complex transposed convolution over frames, without conjugation as in torch.
+
+    It is the adjoint of `ComplexConv1d` for conjugated weights.
+
+    Shapes:
+        (batch, 2 * in, frame) -> (batch, 2 * out, frame'), or complex with half as many.
+    """
+
+    n_axes = 1
+    convolve = staticmethod(functional.conv_transpose1d)
+
+
+class ComplexConvTranspose2d(_Transposed):
     """Complex transposed convolution over (frequency, frame), without conjugation as in torch.
 
     It is the adjoint of `ComplexConv2d` for conjugated weights.
@@ -192,14 +244,5 @@ class ComplexConvTranspose2d(_ComplexConvolution):
         (batch, 2 * in, frequency, frame) -> (batch, 2 * out, frequency', frame'), or complex with half as many.
     """
 
-    transposed = True
-
-    def transform(self, planar: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
-        """Convolve a planar tensor, to the size (frequency, frame) where the stride leaves a choice."""
-        extra = output_padding(planar.shape[2:], output_size, self.kernel_size, self.stride, self.padding)
-        return self.product(
-            planar,
-            lambda inputs, weight, bias: functional.conv_transpose2d(
-                inputs, weight, bias, self.stride, self.padding, extra
-            ),
-        )
+    n_axes = 2
+    convolve = staticmethod(functional.conv_transpose2d)

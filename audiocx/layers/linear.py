@@ -6,9 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audiocx.layers.convolution import block_kernel
-from audiocx.layers.initialisation import initialise_complex, initialise_real
-from audiocx.layers.planar import PlanarLayer
+from audiocx.layers.initialisation import initialise, initialise_real
+from audiocx.layers.product import ComplexProduct
 
 
 def map_features(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -16,30 +15,39 @@ def map_features(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return functional.linear(inputs.movedim(1, -1), weight, bias).movedim(-1, 1)
 
 
-class ComplexLinear(PlanarLayer):
+class ComplexLinear(ComplexProduct):
     """Y = W X + b at every position; the planar form is the real map [[A, -B], [B, A]].
 
     Args:
         in_features, out_features: complex features.
         bias: add a complex bias; it breaks phase equivariance.
         gain: of the activation that follows, for the initial weights.
+        initial: initial weights, `he`, `glorot` or `semi_unitary`.
 
     Shapes:
         (batch, 2 * in, ...) -> (batch, 2 * out, ...), or complex with half as many.
     """
 
-    def __init__(self, in_features: int, out_features: int, *, bias: bool = True, gain: float = 1.0) -> None:
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        bias: bool = True,
+        gain: float = 1.0,
+        initial: str = "he",
+    ) -> None:
         super().__init__()
         self.in_features, self.out_features = in_features, out_features
         self.phase_equivariant = not bias
         self.weight_real = nn.Parameter(torch.empty(out_features, in_features))
         self.weight_imag = nn.Parameter(torch.empty(out_features, in_features))
         self.bias = nn.Parameter(torch.zeros(2 * out_features)) if bias else None
-        initialise_complex(self.weight_real, self.weight_imag, in_features, gain)
+        initialise(initial, self.weight_real, self.weight_imag, (in_features, out_features), gain)
 
     def transform(self, planar: Tensor) -> Tensor:
         """Map a planar tensor."""
-        return map_features(planar, block_kernel(self.weight_real, self.weight_imag), self.bias)
+        return map_features(planar, self.derived_weights("block")[0], self.bias)
 
     def extra_repr(self) -> str:
         """Sizes, for printing."""

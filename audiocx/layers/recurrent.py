@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from audiocx.errors import ConfigError, describe
-from audiocx.layers.convolution import block_kernel
 from audiocx.layers.gated_scan import gated_scan
 from audiocx.layers.initialisation import initialise_complex, initialise_real
 from audiocx.layers.planar import PlanarLayer, concatenate
+from audiocx.layers.product import block_kernel
 
 GATES = ("planes", "modulus")
 

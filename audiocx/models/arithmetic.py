@@ -3,6 +3,8 @@
 A topology names planes (real feature maps) and gets layers that map planar tensors to planar tensors:
 
 - `complex`: pairs of planes are complex features; complex kernels.
+- `widely_linear`: pairs of planes are complex features for norms, activations and recurrences, but kernels are
+  real ones between all planes, y = A z + B conj(z); twice the parameters and the same multiply-adds as `complex`.
 - `real`: planes are real features; real kernels between all of them. It has twice the parameters and the
   same multiply-adds as `complex` on the same planes.
 - `dual`: a kernel for the real halves and another for the imaginary halves, which never meet between input and
@@ -15,31 +17,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from audiocx.errors import ConfigError, describe, nearest
-from audiocx.layers.convolution import ComplexConv2d, ComplexConvTranspose2d
 from audiocx.layers.halves import Halves, RecurrentHalves
-from audiocx.layers.initialisation import fan_in, gain_of, initialise_real
+from audiocx.layers.initialisation import gain_of
 from audiocx.layers.linear import ComplexLinear, RealLinear
 from audiocx.layers.planar import concatenate
 from audiocx.layers.recurrent import BothDirections
+from audiocx.layers.widely_linear import WidelyLinearDepthwise
+from audiocx.models.kernels import Kernel, complex_convolution, kernel_of, real_convolution
 from audiocx.models.words import import_path, look_up
-
-
-@dataclass(frozen=True)
-class Kernel:
-    """What a convolution is besides its features: taps, stride and padding over (frequency, frame), bias, gain."""
-
-    size: tuple[int, ...]
-    stride: tuple[int, ...]
-    padding: tuple[int, ...]
-    bias: bool
-    gain: float
 
 
 class Arithmetic(ABC):
@@ -79,9 +70,10 @@ class Arithmetic(ABC):
         *,
         bias: bool,
         activation: str = "none",
+        dilation: Sequence[int] = (1, 1),
     ) -> nn.Module:
         """Convolution over (frequency, frame); `activation` is the word of what follows, for its gain."""
-        kernel = Kernel(tuple(kernel_size), tuple(stride), tuple(padding), bias, gain_of(activation))
+        kernel = kernel_of(kernel_size, stride, padding, dilation, bias, gain_of(activation))
         return self.make_convolution(in_planes, out_planes, kernel, transposed=False)
 
     def transposed_convolution(
@@ -94,16 +86,37 @@ class Arithmetic(ABC):
         *,
         bias: bool,
         activation: str = "none",
+        dilation: Sequence[int] = (1, 1),
     ) -> nn.Module:
         """Transposed convolution, called with (tensor, output size)."""
-        kernel = Kernel(tuple(kernel_size), tuple(stride), tuple(padding), bias, gain_of(activation))
+        kernel = kernel_of(kernel_size, stride, padding, dilation, bias, gain_of(activation))
         return self.make_convolution(in_planes, out_planes, kernel, transposed=True)
+
+    def depthwise(
+        self,
+        planes: int,
+        kernel_size: Sequence[int],
+        stride: Sequence[int],
+        padding: Sequence[int],
+        *,
+        bias: bool,
+        activation: str = "none",
+        dilation: Sequence[int] = (1, 1),
+        transposed: bool = False,
+    ) -> nn.Module:
+        """Convolution of every feature by itself; a transposed one is called with (tensor, output size)."""
+        kernel = kernel_of(kernel_size, stride, padding, dilation, bias, gain_of(activation))
+        return self.make_depthwise(planes, kernel, transposed=transposed)
 
     @abstractmethod
     def make_convolution(
         self, in_planes: int, out_planes: int, kernel: Kernel, *, transposed: bool
     ) -> nn.Module:
         """Make a convolution, or a transposed one, in this kind of number."""
+
+    @abstractmethod
+    def make_depthwise(self, planes: int, kernel: Kernel, *, transposed: bool) -> nn.Module:
+        """Make a depthwise convolution, or a transposed one, in this kind of number."""
 
     @abstractmethod
     def linear(self, in_planes: int, out_planes: int, *, bias: bool = True) -> nn.Module:
@@ -147,16 +160,11 @@ class ComplexArithmetic(Arithmetic):
         self, in_planes: int, out_planes: int, kernel: Kernel, *, transposed: bool
     ) -> nn.Module:
         """Complex convolution."""
-        layer = ComplexConvTranspose2d if transposed else ComplexConv2d
-        return layer(
-            in_planes // 2,
-            out_planes // 2,
-            kernel.size,
-            kernel.stride,
-            kernel.padding,
-            bias=kernel.bias,
-            gain=kernel.gain,
-        )
+        return complex_convolution(in_planes // 2, out_planes // 2, kernel, 1, transposed=transposed)
+
+    def make_depthwise(self, planes: int, kernel: Kernel, *, transposed: bool) -> nn.Module:
+        """Complex depthwise convolution."""
+        return complex_convolution(planes // 2, planes // 2, kernel, planes // 2, transposed=transposed)
 
     def linear(self, in_planes: int, out_planes: int, *, bias: bool = True) -> nn.Module:
         """Complex linear map."""
@@ -186,21 +194,11 @@ class RealArithmetic(Arithmetic):
         self, in_planes: int, out_planes: int, kernel: Kernel, *, transposed: bool
     ) -> nn.Module:
         """Real convolution."""
-        make = nn.ConvTranspose2d if transposed else nn.Conv2d
-        layer = make(
-            in_planes,
-            out_planes,
-            _pair(kernel.size),
-            _pair(kernel.stride),
-            _pair(kernel.padding),
-            groups=self.groups,
-            bias=kernel.bias,
-        )
-        fan = fan_in(in_planes // self.groups, kernel.size, kernel.stride if transposed else None)
-        initialise_real(layer.weight, fan, kernel.gain)
-        if layer.bias is not None:
-            nn.init.zeros_(layer.bias)
-        return layer
+        return real_convolution(in_planes, out_planes, kernel, self.groups, transposed=transposed)
+
+    def make_depthwise(self, planes: int, kernel: Kernel, *, transposed: bool) -> nn.Module:
+        """Real depthwise convolution, of every plane."""
+        return real_convolution(planes, planes, kernel, planes, transposed=transposed)
 
     def linear(self, in_planes: int, out_planes: int, *, bias: bool = True) -> nn.Module:
         """Real linear map."""
@@ -217,6 +215,35 @@ class RealArithmetic(Arithmetic):
     def activation(self, word: str, planes: int) -> nn.Module:
         """Real activation."""
         return look_up("activation", word)[1](planes)
+
+
+class WidelyLinearArithmetic(ComplexArithmetic):
+    """Real kernels between all planes, between complex norms, activations and recurrences."""
+
+    name = "widely_linear"
+
+    def make_convolution(
+        self, in_planes: int, out_planes: int, kernel: Kernel, *, transposed: bool
+    ) -> nn.Module:
+        """Real convolution of the planes."""
+        return real_convolution(in_planes, out_planes, kernel, 1, transposed=transposed)
+
+    def make_depthwise(self, planes: int, kernel: Kernel, *, transposed: bool) -> nn.Module:
+        """Real 2 x 2 matrices for every pair of planes."""
+        return WidelyLinearDepthwise(
+            planes // 2,
+            kernel.size,
+            kernel.stride,
+            kernel.padding,
+            dilation=kernel.dilation,
+            bias=kernel.bias,
+            gain=kernel.gain,
+            transposed=transposed,
+        )
+
+    def linear(self, in_planes: int, out_planes: int, *, bias: bool = True) -> nn.Module:
+        """Real linear map of the planes."""
+        return RealLinear(in_planes, out_planes, bias=bias)
 
 
 class DualArithmetic(RealArithmetic):
@@ -241,13 +268,9 @@ class DualArithmetic(RealArithmetic):
         return Halves(lambda: layer(planes // 2))
 
 
-def _pair(values: Sequence[int]) -> tuple[int, int]:
-    first, second = values
-    return first, second
-
-
 ARITHMETICS: dict[str, type[Arithmetic]] = {
-    arithmetic.name: arithmetic for arithmetic in (ComplexArithmetic, RealArithmetic, DualArithmetic)
+    arithmetic.name: arithmetic
+    for arithmetic in (ComplexArithmetic, WidelyLinearArithmetic, RealArithmetic, DualArithmetic)
 }
 
 

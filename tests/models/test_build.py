@@ -6,6 +6,7 @@ from torch import nn
 
 from audiocx.errors import ConfigError
 from audiocx.layers.activation import CReLU, ModReLU
+from audiocx.layers.product import block_kernel
 from audiocx.models.arithmetic import ARITHMETICS, Arithmetic, arithmetic_of
 from audiocx.models.build import build, check_trusted
 from audiocx.models.unet import UNet
@@ -85,6 +86,37 @@ def test_dual_never_mixes_the_halves_and_the_others_do(name, noise):
     changed[:, 2:] += 1
     real_half_changes = not torch.equal(layer(planes)[:, :3], layer(changed)[:, :3])
     assert real_half_changes is (name != "dual")
+
+
+@pytest.mark.parametrize("name", ARITHMETICS)
+@pytest.mark.parametrize("transposed", [False, True])
+def test_depthwise_keeps_features_apart(name, transposed, noise):
+    """A plane reaches the planes of its own feature: both of a pair in complex numbers, else itself."""
+    arithmetic = arithmetic_of(name)
+    layer = arithmetic.depthwise(
+        6, (3, 2), (2, 1), (1, 0), bias=True, activation="relu", dilation=(1, 2), transposed=transposed
+    )
+    planes = noise(1, 6, 9, 8)
+    changed = planes.clone()
+    changed[:, 1] += 1
+    moved = (layer(planes) != layer(changed)).flatten(2).any(2)[0].nonzero().flatten().tolist()
+    assert moved == ([1, 4] if name in ("complex", "widely_linear") else [1])
+    assert layer(planes).shape[-1] == (10 if transposed else 6)
+
+
+def test_widely_linear_contains_complex(noise):
+    """The real kernel [[A, -B], [B, A]] makes a widely linear layer a complex one."""
+    wide, narrow = (
+        arithmetic_of(name).convolution(4, 6, (3, 3), (1, 1), (1, 1), bias=False, dilation=(1, 1))
+        for name in ("widely_linear", "complex")
+    )
+    planes = noise(1, 4, 5, 5)
+    assert not torch.allclose(wide(planes), narrow(planes), atol=1e-3)
+    with torch.no_grad():
+        wide.weight.copy_(block_kernel(narrow.weight_real, narrow.weight_imag))
+    torch.testing.assert_close(wide(planes), narrow(planes))
+    norm = arithmetic_of("widely_linear").norm("rms", 4)
+    assert type(norm) is type(arithmetic_of("complex").norm("rms", 4))
 
 
 def unet(**keys):

@@ -164,7 +164,7 @@ def test_the_split_twin_of_a_complex_model():
     assert twin_of(written("split_unet")) is None
 
 
-@pytest.mark.parametrize("arithmetic", ["real", "dual"])
+@pytest.mark.parametrize("arithmetic", ["widely_linear", "real", "dual"])
 @pytest.mark.parametrize("narrow", [[1, 2], [2, 3], [3, 2], [2, 5]])
 def test_narrow_networks_come_as_near_as_features_allow(arithmetic, narrow):
     """Against all plans that are a step off the best single factor, counted one by one."""

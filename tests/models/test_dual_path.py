@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from audiocx.errors import ConfigError
+from audiocx.models.arithmetic import ARITHMETICS
 from audiocx.models.conditions import Conditions
 from audiocx.models.dual_path import DualPath
 from audiocx.models.model import MaskingModel
@@ -26,13 +27,13 @@ def network(arithmetic: str = "complex", **changes: Any) -> DualPath:
     return DualPath(arithmetic, 2, 2, **(settings | changes)).eval()
 
 
-@pytest.mark.parametrize("arithmetic", ["complex", "real", "dual"])
+@pytest.mark.parametrize("arithmetic", ARITHMETICS)
 @pytest.mark.parametrize("frequencies", [33, 40, 257])
 def test_any_number_of_frequencies(arithmetic, frequencies, noise):
     assert network(arithmetic)(noise(2, 2, frequencies, 6)).shape == (2, 2, frequencies, 6)
 
 
-@pytest.mark.parametrize("arithmetic", ["complex", "real", "dual"])
+@pytest.mark.parametrize("arithmetic", ARITHMETICS)
 def test_no_frame_sees_a_later_one(arithmetic, noise):
     net, planes = network(arithmetic), noise(1, 2, 33, 12)
     changed = planes.clone()
@@ -42,7 +43,7 @@ def test_no_frame_sees_a_later_one(arithmetic, noise):
     assert not torch.allclose(both_ways(changed)[..., :7], both_ways(planes)[..., :7], atol=1e-4)
 
 
-@pytest.mark.parametrize("arithmetic", ["complex", "real", "dual"])
+@pytest.mark.parametrize("arithmetic", ARITHMETICS)
 def test_pieces_with_state_equal_the_whole(arithmetic, noise):
     net, planes = network(arithmetic), noise(1, 2, 33, 30)
     outputs, state = [], None
