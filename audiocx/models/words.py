@@ -14,6 +14,7 @@ from torch import nn
 
 from audiocx.errors import ConfigError, describe, nearest
 from audiocx.layers.activation import LEAKY_SLOPE, CReLU, LeakyCReLU, ModReLU, SoftThreshold
+from audiocx.layers.linear_recurrence import LinearRecurrence, RealLinearRecurrence
 from audiocx.layers.norm import ComplexRMSNorm, NaiveBatchNorm, RMSNorm
 from audiocx.layers.recurrent import GatedLinearRecurrence, RealGatedLinearRecurrence
 
@@ -56,6 +57,7 @@ WORDS: dict[str, dict[str, tuple[LayerMaker, LayerMaker]]] = {
             functools.partial(GatedLinearRecurrence, gates="modulus"),
             functools.partial(RealGatedLinearRecurrence, gates="modulus"),
         ),
+        "linear": (LinearRecurrence, RealLinearRecurrence),
     },
 }
 
