@@ -22,7 +22,7 @@ from audiocx.layers.convolution import block_kernel
 from audiocx.layers.diagonal_scan import diagonal_scan
 from audiocx.layers.initialisation import initialise_complex, initialise_real
 from audiocx.layers.planar import PlanarLayer
-from audiocx.layers.sequences import by_frame, from_frames
+from audiocx.layers.sequences import by_frame, from_frames, wide
 
 RING = (0.9, 0.999)
 """Moduli of λ at the start: time constants of 9 to 1 000 frames."""
@@ -97,10 +97,7 @@ class _LinearRecurrence(nn.Module, ABC):
         """
         sequences, places = by_frame(planar)
         gain = self.log_gain.exp().repeat_interleave(self.parts)
-        driven = functional.linear(sequences, gain.unsqueeze(1) * self.input_kernel())
-        # Under autocast the recurrence stays float32: errors of a kept state add up.
-        if driven.dtype in (torch.float16, torch.bfloat16):
-            driven = driven.float()
+        driven = wide(functional.linear(sequences, gain.unsqueeze(1) * self.input_kernel()))
         if state is None:
             state = driven.new_zeros(driven.shape[1], driven.shape[2])
         by_part = (-1, self.parts)

@@ -1,4 +1,4 @@
-"""Quasi-complex LSTM and GRU of DCCRN (Hu et al. 2020), over the last axis: `layer(inputs, state) -> outputs, state`.
+"""Quasi-complex LSTM and GRU (DCCRN, Hu et al. 2020), over the last axis: `layer(inputs, state) -> outputs, state`.
 
 Two real recurrences R and I run over the real and over the imaginary parts:
 
@@ -98,8 +98,8 @@ class RealRecurrence(nn.Module):
         reverse: run from the last frame to the first.
 
     Shapes:
-        (batch, in, ..., frame) -> (batch, hidden, ..., frame); the state is (sequence, vector * hidden), two vectors
-        for an LSTM.
+        (batch, in, ..., frame) -> (batch, hidden, ..., frame); the state is (sequence, vector * hidden), two
+        vectors for an LSTM.
 
     Raises:
         ConfigError: there is no such cell.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 
@@ -20,3 +21,8 @@ def by_frame(planar: Tensor) -> tuple[Tensor, tuple[int, ...]]:
 def from_frames(sequences: Tensor, places: tuple[int, ...]) -> Tensor:
     """Lay out (frame, sequence, plane) as (batch, plane, ..., frame) again."""
     return sequences.unflatten(1, places).movedim(-1, 2).movedim(0, -1)
+
+
+def wide(numbers: Tensor) -> Tensor:
+    """Half precision as float32: under autocast recurrences stay float32, since errors of a kept state add up."""
+    return numbers.float() if numbers.dtype in (torch.float16, torch.bfloat16) else numbers

@@ -119,8 +119,8 @@ class FactoredUnitary(nn.Module):
         )
         self.register_buffer("permutation", torch.randperm(size))
         fourier = torch.fft.fft(torch.eye(size, dtype=torch.float64), norm="ortho")
-        self.register_buffer("fourier_real", fourier.real.float())
-        self.register_buffer("fourier_imag", fourier.imag.float())
+        self.register_buffer("fourier_real", fourier.real.float(), persistent=False)
+        self.register_buffer("fourier_imag", fourier.imag.float(), persistent=False)
 
     def forward(self) -> Tensor:
         """Block form of the matrix."""
