@@ -3,8 +3,9 @@
     r_t = φ(W_r h_{t-1} + V_r x_t + b_r),   z_t = φ(W_z h_{t-1} + V_z x_t + b_z)
     c_t = f(U (r_t h_{t-1}) + V x_t + b),   h_t = z_t c_t + (1 - z_t) h_{t-1}
 
-with complex maps, a unitary U, modReLU f and real gates φ(p) = σ(α Re p + (1 - α) Im p), α = σ(α_0) learned for
-each gate (modSigmoid). Gates start open: their biases are 4 (1 + j), so the unit starts as a unitary recurrence.
+with complex maps, a unitary U, modReLU f (its b stays below 0, as in `unitary_recurrence`) and real gates
+φ(p) = σ(α Re p + (1 - α) Im p), α = σ(α_0) learned for each gate (modSigmoid). Gates start open: their biases are
+4 (1 + j), so the unit starts as a unitary recurrence.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from audiocx.layers.gated_unit_scan import gated_unit_scan
 from audiocx.layers.initialisation import initialise_complex, initialise_real
 from audiocx.layers.planar import PlanarLayer
 from audiocx.layers.sequences import by_frame, from_frames, wide
-from audiocx.layers.unitary import FullOrthogonal, FullUnitary
+from audiocx.layers.unitary import SMALL_SHRINKAGE, FullOrthogonal, FullUnitary
 
 OPEN_GATE = 4.0
 """Bias of gates at the start: σ(4) = 0.98."""
@@ -42,7 +43,7 @@ class _GatedUnit(nn.Module, ABC):
         self.in_features, self.hidden, self.parts, self.reverse = in_features, hidden, parts, reverse
         self.matrix = matrix
         self.bias = nn.Parameter(torch.zeros(parts * hidden))
-        self.shrinkage = nn.Parameter(torch.zeros(hidden))
+        self.shrinkage = nn.Parameter(torch.full((hidden,), SMALL_SHRINKAGE))
 
     @abstractmethod
     def input_kernel(self) -> Tensor:
@@ -61,8 +62,9 @@ class _GatedUnit(nn.Module, ABC):
         if state is None:
             state = driven.new_zeros(driven.shape[1], driven.shape[2])
         with torch.autocast(planar.device.type, enabled=False):
+            bias = -functional.softplus(self.shrinkage)
             states = gated_unit_scan(
-                driven, logits, self.matrix(), of_state, self.shrinkage, state, reverse=self.reverse
+                driven, logits, self.matrix(), of_state, bias, state, reverse=self.reverse
             )
         if len(states):
             # A copy: a state that is kept must not keep all frames in memory.

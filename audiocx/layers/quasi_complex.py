@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from audiocx.errors import ConfigError, describe, nearest
 from audiocx.layers.planar import PlanarLayer
-from audiocx.layers.sequences import by_frame, from_frames
+from audiocx.layers.sequences import by_frame, from_frames, wide
 
 CELLS: dict[str, tuple[Callable[[int, int], nn.RNNBase], int]] = {"lstm": (nn.LSTM, 2), "gru": (nn.GRU, 1)}
 """torch's recurrence and how many vectors its state has, by word."""
@@ -36,7 +36,9 @@ def _run(recurrence: nn.RNNBase, sequences: Tensor, state: Tensor, *, reverse: b
     vectors = [vector.unsqueeze(0).contiguous() for vector in state.split(recurrence.hidden_size, -1)]
     if reverse:
         sequences = sequences.flip(0)
-    outputs, last = recurrence(sequences, tuple(vectors) if len(vectors) > 1 else vectors[0])
+    # Under autocast recurrences stay float32, as all of audiocx do: torch would keep the state in half precision.
+    with torch.autocast(sequences.device.type, enabled=False):
+        outputs, last = recurrence(wide(sequences), tuple(vectors) if len(vectors) > 1 else vectors[0])
     if reverse:
         outputs = outputs.flip(0)
     return outputs, torch.cat(last if isinstance(last, tuple) else (last,), -1).squeeze(0)

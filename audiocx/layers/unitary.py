@@ -15,6 +15,9 @@ from audiocx.layers.convolution import block_kernel
 
 SMALLEST_NORM = 1e-12
 
+SMALL_SHRINKAGE = -7.0
+"""β of recurrences at the start: softplus(-7) = 0.0009 is taken from the modulus at every frame."""
+
 
 def cayley(skew: Tensor) -> Tensor:
     """(I + A)^-1 (I - A), orthogonal for A = -A^T."""

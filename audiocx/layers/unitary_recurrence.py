@@ -3,7 +3,8 @@
     h_t = f(W h_{t-1} + V x_t),   f(p) = max(|p| + b, 0) p / |p|
 
 with a unitary W, so that neither the state nor its gradient grows or fades by W, and modReLU f, which lets a global
-phase pass through. With b = 0, its start, the state adds up all frames: unit input has E|h_t|² = t.
+phase pass through. b = -softplus(β) stays below 0: above it, zero is a state that f flees from, and every frame of
+silence multiplies gradients. b starts near 0, where the state adds up all frames: unit input has E|h_t|² = t.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from audiocx.layers.convolution import block_kernel
 from audiocx.layers.initialisation import initialise_complex, initialise_real
 from audiocx.layers.planar import PlanarLayer
 from audiocx.layers.sequences import by_frame, from_frames, wide
-from audiocx.layers.unitary import FactoredUnitary, FullOrthogonal, FullUnitary
+from audiocx.layers.unitary import SMALL_SHRINKAGE, FactoredUnitary, FullOrthogonal, FullUnitary
 from audiocx.layers.unitary_scan import unitary_scan
 
 MATRICES: dict[str, Callable[[int], nn.Module]] = {"full": FullUnitary, "factored": FactoredUnitary}
@@ -41,7 +42,7 @@ class _UnitaryRecurrence(nn.Module, ABC):
         super().__init__()
         self.in_features, self.hidden, self.parts, self.reverse = in_features, hidden, parts, reverse
         self.matrix = matrix
-        self.shrinkage = nn.Parameter(torch.zeros(hidden))
+        self.shrinkage = nn.Parameter(torch.full((hidden,), SMALL_SHRINKAGE))
 
     @abstractmethod
     def input_kernel(self) -> Tensor:
@@ -54,7 +55,9 @@ class _UnitaryRecurrence(nn.Module, ABC):
         if state is None:
             state = driven.new_zeros(driven.shape[1], driven.shape[2])
         with torch.autocast(planar.device.type, enabled=False):
-            states = unitary_scan(driven, self.matrix(), self.shrinkage, state, reverse=self.reverse)
+            states = unitary_scan(
+                driven, self.matrix(), -functional.softplus(self.shrinkage), state, reverse=self.reverse
+            )
         if len(states):
             # A copy: a state that is kept must not keep all frames in memory.
             state = states[0 if self.reverse else -1].clone()
