@@ -9,7 +9,7 @@ from torch.nn.functional import softplus
 from audiocx.errors import ConfigError
 from audiocx.layers.gated_unit import ComplexGatedUnit
 from audiocx.layers.gated_unit_scan import gated_unit_scan, plain_gated_unit_scan
-from audiocx.layers.unitary import FactoredUnitary, FullOrthogonal, FullUnitary
+from audiocx.layers.unitary import FactoredUnitary, FullOrthogonal, FullUnitary, inverse_by_products
 from audiocx.layers.unitary_recurrence import UnitaryRecurrence
 from audiocx.layers.unitary_scan import plain_unitary_scan, unitary_scan
 
@@ -80,6 +80,14 @@ def test_factored_matrix_is_arjovskys_product():
     expected = phases[2].unsqueeze(1) * reflect(vectors[1], product)
     torch.testing.assert_close(native(layer()).detach(), expected, rtol=0, atol=1e-6)
     assert sum(parameter.numel() for parameter in layer.parameters()) == 7 * 5
+
+
+@pytest.mark.parametrize("spread", [0.0, 1.0, 20.0])
+def test_inverse_by_products(spread):
+    """Of I + A for skew A, whose condition number is at most sqrt(1 + |A|²)."""
+    general = spread * numbers(40, 40)
+    matrix = torch.eye(40, dtype=torch.float64) + general - general.mT
+    torch.testing.assert_close(inverse_by_products(matrix), torch.linalg.inv(matrix), rtol=1e-8, atol=1e-10)
 
 
 def test_full_matrix_is_cayleys_form():
