@@ -38,7 +38,7 @@ def inverse_by_products(matrix: Tensor) -> Tensor:
     """
     twice = 2.0 * torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)
     size = matrix.abs()
-    inverse = matrix.mT / (size.sum(0).amax() * size.sum(1).amax())
+    inverse = matrix.mT / (size.sum(0).max() * size.sum(1).max())
     for _ in range(SCHULZ_STEPS):
         inverse = inverse @ (twice - matrix @ inverse)
     return inverse
