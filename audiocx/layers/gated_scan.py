@@ -29,7 +29,7 @@ def gated_scan(projected: Tensor, state: Tensor, *, reverse: bool = False) -> tu
     Returns:
         y, (frame, sequence, part * feature), and h after the last frame, (sequence, part * feature).
     """
-    if _exporting():
+    if exporting():
         return plain_scan(projected, state, reverse=reverse)
     outputs, last, _, _ = torch.ops.audiocx.gated_scan(projected, state, reverse)
     return outputs, last
@@ -49,7 +49,8 @@ def plain_scan(projected: Tensor, state: Tensor, *, reverse: bool = False) -> tu
     return torch.stack(outputs[::-1] if reverse else outputs), current.flatten(-2)
 
 
-def _exporting() -> bool:
+def exporting() -> bool:
+    """Whether `torch.export` traces: it unrolls plain loops instead of keeping operators of audiocx."""
     known = getattr(torch.compiler, "is_exporting", None)
     if known is not None:
         return bool(known())

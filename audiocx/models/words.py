@@ -15,8 +15,12 @@ from torch import nn
 
 from audiocx.errors import ConfigError, describe, nearest
 from audiocx.layers.activation import LEAKY_SLOPE, CReLU, LeakyCReLU, ModReLU, SoftThreshold
+from audiocx.layers.gated_unit import ComplexGatedUnit, RealGatedUnit
+from audiocx.layers.linear_recurrence import LinearRecurrence, RealLinearRecurrence
 from audiocx.layers.norm import ComplexRMSNorm, NaiveBatchNorm, RMSNorm
+from audiocx.layers.quasi_complex import QuasiComplexRecurrence, RealRecurrence
 from audiocx.layers.recurrent import GatedLinearRecurrence, RealGatedLinearRecurrence
+from audiocx.layers.unitary_recurrence import OrthogonalRecurrence, UnitaryRecurrence
 
 LayerMaker = Callable[..., nn.Module]
 
@@ -56,6 +60,21 @@ WORDS: dict[str, dict[str, tuple[LayerMaker, LayerMaker]]] = {
         "modulus_gated_linear": (
             functools.partial(GatedLinearRecurrence, gates="modulus"),
             functools.partial(RealGatedLinearRecurrence, gates="modulus"),
+        ),
+        "linear": (LinearRecurrence, RealLinearRecurrence),
+        "lstm": (
+            functools.partial(QuasiComplexRecurrence, cell="lstm"),
+            functools.partial(RealRecurrence, cell="lstm"),
+        ),
+        "gru": (
+            functools.partial(QuasiComplexRecurrence, cell="gru"),
+            functools.partial(RealRecurrence, cell="gru"),
+        ),
+        "gated_unit": (ComplexGatedUnit, RealGatedUnit),
+        "unitary": (UnitaryRecurrence, OrthogonalRecurrence),
+        "factored_unitary": (
+            functools.partial(UnitaryRecurrence, matrix="factored"),
+            OrthogonalRecurrence,
         ),
     },
 }

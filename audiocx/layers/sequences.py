@@ -1,0 +1,28 @@
+"""How recurrent layers lay out what they run over: frames first, and a sequence for every place between."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def by_frame(planar: Tensor) -> tuple[Tensor, tuple[int, ...]]:
+    """Lay out (batch, plane, ..., frame) as (frame, sequence, plane).
+
+    Frames first: a recurrence then takes one contiguous piece after the other.
+
+    Returns:
+        The sequences, and the sizes (batch, ...) that they were made of, for `from_frames`.
+    """
+    moved = planar.movedim(-1, 0).movedim(2, -1)  # (frame, batch, ..., plane)
+    return moved.flatten(1, -2), tuple(moved.shape[1:-1])
+
+
+def from_frames(sequences: Tensor, places: tuple[int, ...]) -> Tensor:
+    """Lay out (frame, sequence, plane) as (batch, plane, ..., frame) again."""
+    return sequences.unflatten(1, places).movedim(-1, 2).movedim(0, -1)
+
+
+def wide(numbers: Tensor) -> Tensor:
+    """Half precision as float32: under autocast recurrences stay float32, since errors of a kept state add up."""
+    return numbers.float() if numbers.dtype in (torch.float16, torch.bfloat16) else numbers

@@ -1,0 +1,140 @@
+"""Complex attention against its formulas in complex128, and what each weighting leaves as it is."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from audiocx.errors import ConfigError
+from audiocx.layers.attention import WEIGHTINGS, ComplexAttention, RealAttention, attend, rotary_phase
+from audiocx.layers.planar import to_complex, to_planar
+
+
+def numbers(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.complex128)
+
+
+def parted(native: torch.Tensor) -> torch.Tensor:
+    """(..., frame, feature) as (..., frame, part, feature)."""
+    return torch.stack((native.real, native.imag), -2)
+
+
+def native(parts: torch.Tensor) -> torch.Tensor:
+    return torch.complex(parts[..., 0, :], parts[..., 1, :])
+
+
+def formula(query, key, value, weighting, *, causal=False):
+    scores = query @ key.mH / query.shape[-1] ** 0.5
+    hidden = torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1) & causal
+
+    def softmax(real):
+        return torch.softmax(real.masked_fill(hidden, -torch.inf), -1).to(scores.dtype)
+
+    if weighting == "real":
+        return softmax(scores.real) @ value
+    if weighting == "modulus":
+        return softmax(scores.abs()) @ value
+    if weighting == "modulus_phase":
+        return (softmax(scores.abs()) * torch.sgn(scores)) @ value
+    return (softmax(scores.real) + 1j * softmax(scores.imag)) @ value
+
+
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+@pytest.mark.parametrize("causal", [False, True])
+def test_weightings_equal_their_formulas(weighting, causal):
+    given = [numbers(2, 9, 4, seed=seed) for seed in range(3)]
+    found = native(attend(*map(parted, given), weighting, causal=causal))
+    torch.testing.assert_close(found, formula(*given, weighting, causal=causal))
+
+
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+def test_rotation_of_each_query_alone(weighting):
+    """Left as it is by the modulus, turns the output with modulus and phase, and changes it otherwise."""
+    query, key, value = (numbers(9, 4, seed=seed) for seed in range(3))
+    turns = torch.exp(1j * torch.arange(9, dtype=torch.float64)).unsqueeze(1)
+    plain = formula(query, key, value, weighting)
+    found = native(attend(parted(turns * query), parted(key), parted(value), weighting))
+    same, turned = torch.allclose(found, plain), torch.allclose(found, turns * plain)
+    assert (same, turned) == (weighting == "modulus", weighting == "modulus_phase")
+
+
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+def test_layer_equals_the_formula_in_complex128(weighting):
+    torch.manual_seed(0)
+    layer = ComplexAttention(6, 2, weighting=weighting, rotary=False).double()
+    inputs = numbers(2, 6, 3, 10)
+    maps = [torch.complex(m.weight_real, m.weight_imag) for m in (layer.query, layer.key, layer.value)]
+    heads = [(inputs.movedim(1, -1) @ m.T).unflatten(-1, (2, 3)).movedim(-2, 1) for m in maps]
+    query, key = (x / (x.abs().square().mean(-1, keepdim=True) + 1e-6).sqrt() for x in heads[:2])
+    joined = formula(query, key, heads[2], weighting).movedim(1, -2).flatten(-2)
+    expected = joined @ torch.complex(layer.output.weight_real, layer.output.weight_imag).T
+    torch.testing.assert_close(layer(inputs), expected.movedim(-1, 1))
+
+
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+def test_layer_lets_a_global_phase_pass(weighting):
+    layer, inputs = ComplexAttention(6, 2, weighting=weighting).double(), numbers(1, 6, 10)
+    turn = torch.exp(torch.tensor(0.8j, dtype=torch.complex128))
+    assert layer.phase_equivariant
+    torch.testing.assert_close(layer(turn * inputs), turn * layer(inputs), rtol=1e-12, atol=1e-12)
+    planar = layer(to_planar(inputs))
+    torch.testing.assert_close(to_complex(planar), layer(inputs))
+
+
+def test_rotary_scores_see_distances_alone():
+    frame = numbers(1, 4).expand(12, 4), numbers(1, 4, seed=1).expand(12, 4)
+    query, key = (native(rotary_phase(parted(same))) for same in frame)
+    scores = query @ key.mH
+    torch.testing.assert_close(scores[3:, 3:], scores[:-3, :-3])
+    assert float((scores[0, 1] - scores[0, 0]).abs()) > 1e-2
+
+
+@pytest.mark.parametrize("make", [ComplexAttention, RealAttention])
+def test_causal_frames_see_no_later_one(make):
+    layer, inputs = make(8, 2, causal=True), torch.randn(1, 16 if make is ComplexAttention else 8, 10)
+    changed = inputs.clone()
+    changed[..., 6:] += 1.0
+    difference = (layer(changed) - layer(inputs)).detach().abs().amax((0, 1))
+    assert float(difference[:6].max()) < 1e-6
+    assert float(difference[6:].min()) > 1e-4
+
+
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+def test_gradients(weighting):
+    given = [parted(numbers(3, 2, seed=seed)).requires_grad_() for seed in range(3)]
+    assert torch.autograd.gradcheck(lambda *parts: attend(*parts, weighting, causal=True), given)
+
+
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+@pytest.mark.parametrize("scale", [0.0, 1e-23, 1e-40, 1e4])
+def test_gradients_are_finite_at_the_edges(weighting, scale):
+    layer, inputs = ComplexAttention(4, 2, weighting=weighting), scale * torch.randn(1, 8, 6)
+    layer(inputs.requires_grad_()).square().sum().backward()
+    assert torch.isfinite(inputs.grad).all()
+    assert all(torch.isfinite(parameter.grad).all() for parameter in layer.parameters())
+
+
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+def test_autocast_and_compilation(weighting):
+    torch._dynamo.reset()
+    layer, inputs = ComplexAttention(4, 2, weighting=weighting), torch.randn(1, 8, 6)
+    expected = layer(inputs)
+    compiled = torch.compile(layer, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(inputs), expected)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = layer(inputs)
+    assert 0 < float((found.float() - expected).detach().norm() / expected.detach().norm()) < 0.05
+
+
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+def test_exports_at_a_length(weighting):
+    layer, inputs = ComplexAttention(4, 2, weighting=weighting, causal=True).eval(), torch.randn(1, 8, 6)
+    torch.testing.assert_close(torch.export.export(layer, (inputs,)).module()(inputs), layer(inputs))
+
+
+def test_words_that_do_not_fit():
+    with pytest.raises(ConfigError, match="modulus"):
+        ComplexAttention(4, 2, weighting="modulos")
+    for make, features in ((ComplexAttention, 5), (RealAttention, 6)):
+        with pytest.raises(ConfigError, match="evenly"):
+            make(features, 2)
