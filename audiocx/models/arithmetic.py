@@ -8,7 +8,7 @@ A topology names planes (real feature maps) and gets layers that map planar tens
 - `dual`: a kernel for the real halves and another for the imaginary halves, which never meet between input and
   mask (split kernels, as in Deshpande's report); the parameters of `complex`, half its multiply-adds.
 
-Norms, activations and recurrences go by the words of `audiocx.models.words`.
+Norms, activations, gates, dropout, pools and recurrences go by the words of `audiocx.models.words`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from audiocx.layers.initialisation import fan_in, gain_of, initialise_real
 from audiocx.layers.linear import ComplexLinear, RealLinear
 from audiocx.layers.planar import concatenate
 from audiocx.layers.recurrent import BothDirections
-from audiocx.models.words import import_path, look_up
+from audiocx.models.words import LayerMaker, import_path, look_up
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ class Arithmetic(ABC):
     name: ClassVar[str]
     paired: ClassVar[bool]
     """Planes are halves of pairs: a spectrum enters and leaves as real and imaginary part."""
+    complex_layers: ClassVar[bool] = False
+    """Between the kernels are the complex layers of the word table, else their real twins."""
 
     def planes(self, width: float) -> int:
         """Number of planes of a layer that is `width` complex features wide.
@@ -81,7 +83,7 @@ class Arithmetic(ABC):
         activation: str = "none",
     ) -> nn.Module:
         """Convolution over (frequency, frame); `activation` is the word of what follows, for its gain."""
-        kernel = Kernel(tuple(kernel_size), tuple(stride), tuple(padding), bias, gain_of(activation))
+        kernel = Kernel(tuple(kernel_size), tuple(stride), tuple(padding), bias, self.gain(activation))
         return self.make_convolution(in_planes, out_planes, kernel, transposed=False)
 
     def transposed_convolution(
@@ -96,7 +98,7 @@ class Arithmetic(ABC):
         activation: str = "none",
     ) -> nn.Module:
         """Transposed convolution, called with (tensor, output size)."""
-        kernel = Kernel(tuple(kernel_size), tuple(stride), tuple(padding), bias, gain_of(activation))
+        kernel = Kernel(tuple(kernel_size), tuple(stride), tuple(padding), bias, self.gain(activation))
         return self.make_convolution(in_planes, out_planes, kernel, transposed=True)
 
     @abstractmethod
@@ -132,6 +134,28 @@ class Arithmetic(ABC):
     def activation(self, word: str, planes: int) -> nn.Module:
         """Activation of the word table."""
 
+    def gate(self, word: str, planes: int) -> nn.Module:
+        """Gated unit of the word table: twice the planes go in, values with the inputs of their gates."""
+        return self._column("gate", word)(planes // 2 if self.complex_layers else planes)
+
+    def dropout(self, word: str, probability: float) -> nn.Module:
+        """Dropout of the word table."""
+        return self._column("dropout", word)(probability)
+
+    def pool(
+        self, word: str, size: Sequence[int], stride: Sequence[int], padding: Sequence[int] = (0, 0)
+    ) -> nn.Module:
+        """Pool of the word table over (frequency, frame)."""
+        return self._column("pool", word)(_pair(size), _pair(stride), _pair(padding))
+
+    def gain(self, activation: str) -> float:
+        """Gain of initial weights for the activation, or the gated unit, of the word table that follows."""
+        return gain_of(activation, real=not self.complex_layers)
+
+    def _column(self, kind: str, word: str) -> LayerMaker:
+        complex_layer, real_layer = look_up(kind, word)
+        return complex_layer if self.complex_layers else real_layer
+
     def concatenate(self, tensors: Sequence[Tensor]) -> Tensor:
         """Join along features, keeping pairs together where planes are halves of pairs."""
         return concatenate(tensors) if self.paired else torch.cat(list(tensors), 1)
@@ -142,6 +166,7 @@ class ComplexArithmetic(Arithmetic):
 
     name = "complex"
     paired = True
+    complex_layers = True
 
     def make_convolution(
         self, in_planes: int, out_planes: int, kernel: Kernel, *, transposed: bool
@@ -238,6 +263,11 @@ class DualArithmetic(RealArithmetic):
     def norm(self, word: str, planes: int) -> nn.Module:
         """Real norm of each half."""
         layer = look_up("norm", word)[1]
+        return Halves(lambda: layer(planes // 2))
+
+    def gate(self, word: str, planes: int) -> nn.Module:
+        """Real gated unit of each half."""
+        layer = look_up("gate", word)[1]
         return Halves(lambda: layer(planes // 2))
 
 
