@@ -12,6 +12,14 @@ from audiocx.layers.modulus import widen
 from audiocx.layers.planar import PlanarLayer, planes
 
 
+def _modulus(real: Tensor, imaginary: Tensor) -> Tensor:
+    """|z| without squares that vanish or overflow. What `torch.hypot` does, which ONNX does not have."""
+    real, imaginary = real.abs(), imaginary.abs()
+    larger, smaller = torch.maximum(real, imaginary), torch.minimum(real, imaginary)
+    ratio = smaller / larger.clamp_min(torch.finfo(larger.dtype).tiny)
+    return larger * (1.0 + ratio.square()).sqrt()
+
+
 class _Pool2d(PlanarLayer):
     """What both kinds of pooling are given.
 
@@ -56,9 +64,8 @@ class MagnitudeMaxPool2d(_Pool2d):
         """Find the places by modulus, then gather both parts from there."""
         with torch.no_grad():
             real, imaginary = planes(widen(planar))
-            # Only places come of it, no gradient: so hypot, under which small values do not all become 0.
             _, places = functional.max_pool2d(
-                torch.hypot(real, imaginary), self.kernel_size, self.stride, self.padding, return_indices=True
+                _modulus(real, imaginary), self.kernel_size, self.stride, self.padding, return_indices=True
             )
             both = torch.cat((places, places), 1)
         pooled = planar.flatten(2).gather(2, both.flatten(2)).view(both.shape)

@@ -278,6 +278,49 @@ def test_inductor_gives_the_same(case):
     torch.testing.assert_close(inputs[0].grad, inputs[1].grad, rtol=1e-5, atol=1e-5)
 
 
+class AllLayers(torch.nn.Module):
+    """Every case in one module, so that one export holds all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = torch.nn.ModuleList(case.layer(torch.float32) for case in CASES)
+
+    def forward(self, planar: Tensor, wide: Tensor) -> tuple[Tensor, ...]:
+        return tuple(layer(wide if isinstance(layer, gate.GatedUnit) else planar) for layer in self.layers)
+
+
+def both_inputs(n_frames: int = PLACES[1]) -> tuple[Tensor, Tensor]:
+    return torch.randn(2, 2 * FEATURES, PLACES[0], n_frames), torch.randn(
+        2, 4 * FEATURES, PLACES[0], n_frames
+    )
+
+
+def test_all_export_with_any_number_of_frames():
+    model, free = AllLayers().eval(), {3: torch.export.Dim.AUTO}
+    exported = torch.export.export(model, both_inputs(), dynamic_shapes=(free, free)).module()
+    inputs = both_inputs(9)
+    for case, output, wanted in zip(CASES, exported(*inputs), model(*inputs), strict=True):
+        torch.testing.assert_close(output, wanted, msg=lambda text, case=case: case.name + text)
+
+
+@pytest.mark.slow
+def test_all_run_in_onnxruntime(tmp_path):
+    onnxruntime, _ = pytest.importorskip("onnxruntime"), pytest.importorskip("onnxscript")
+    model, inputs, path = AllLayers().eval(), both_inputs(), str(tmp_path / "layers.onnx")
+    torch.onnx.export(model, inputs, path, dynamo=True, verbose=False)
+    session = onnxruntime.InferenceSession(path)
+    names = [argument.name for argument in session.get_inputs()]
+    outputs = session.run(None, dict(zip(names, (tensor.numpy() for tensor in inputs), strict=True)))
+    for case, output, wanted in zip(CASES, outputs, model(*inputs), strict=True):
+        torch.testing.assert_close(
+            torch.from_numpy(output),
+            wanted.detach(),
+            rtol=1e-5,
+            atol=1e-6,
+            msg=lambda text, case=case: case.name + text,
+        )
+
+
 @every_layer
 def test_channels_last_stays(case):
     layer = case.layer(torch.float32)
@@ -290,9 +333,8 @@ def test_channels_last_stays(case):
 
 
 @every_layer
-def test_other_shapes(case):
+def test_any_number_of_axes(case):
     layer = case.layer(torch.float32)
     if not isinstance(layer, pooling.MagnitudeMaxPool2d | pooling.ComplexAveragePool2d):
         planar = torch.randn(2, 2 * case.features, 7)
-        longer = drawn(layer, planar[..., None])
-        torch.testing.assert_close(drawn(layer, planar), longer[..., 0])
+        torch.testing.assert_close(drawn(layer, planar), drawn(layer, planar[..., None])[..., 0])
