@@ -20,14 +20,37 @@ from audiocx.errors import ConfigError, describe, nearest
 
 INITIALISERS = ("he", "glorot", "semi_unitary")
 
-# E|f(z)|² for circular z with E|z|² = 1 (for the real twin: E f(x)² with E x² = 1) is 1 / gain².
+# E|f(z)|² for circular normal z with E|z|² = 1 is 1 / gain²; of a gated unit, for independent values and gates.
 GAINS = {
     "linear": 1.0,
     "relu": math.sqrt(2.0),
     "leaky_relu": math.sqrt(2.0 / (1.0 + 0.1**2)),
+    "prelu": math.sqrt(2.0 / (1.0 + 0.25**2)),
+    "z_relu": 2.0,
     "mod_relu": 1.0,
+    "cardioid": math.sqrt(8.0 / 3.0),
+    "polar_tanh": 1.468268,
+    "tanh": 1.351657,
+    "siglog": 2.180791,
+    "mod_sigmoid_glu": 1.946411,
+    "modulus_glu": 1.957349,
+    "split_glu": 1.347477,
 }
 """Gains by the word of the activation; `mod_relu` starts at bias 0, where it is the identity."""
+
+# The same of the real twins: E f(x)² for normal x with E x² = 1, all of it in one plane, not half in each of two.
+REAL_GAINS = {
+    **GAINS,
+    "z_relu": math.sqrt(2.0),
+    "cardioid": math.sqrt(2.0),
+    "polar_tanh": 1.592537,
+    "tanh": 1.592537,
+    "siglog": 2.337533,
+    "mod_sigmoid_glu": 1.846228,
+    "modulus_glu": 1.846228,
+    "split_glu": 1.846228,
+}
+"""Gains of the real twins, by the word of the activation."""
 
 
 def fan_in(in_features: int, kernel_size: Sequence[int], stride: Sequence[int] | None = None) -> float:
@@ -131,6 +154,11 @@ def initialise_real(weight: Tensor, fan: float, gain: float = 1.0) -> None:
     nn.init.normal_(weight, std=gain / math.sqrt(fan))
 
 
-def gain_of(activation: str) -> float:
-    """Gain for the activation that follows a layer; 1 for a word without one (a user's own layer)."""
-    return GAINS.get(activation, 1.0)
+def gain_of(activation: str, *, real: bool = False) -> float:
+    """Gain for the activation that follows a layer; 1 for a word without one (a user's own layer).
+
+    Args:
+        activation: its word.
+        real: of the real twin.
+    """
+    return (REAL_GAINS if real else GAINS).get(activation, 1.0)

@@ -10,7 +10,7 @@ A topology names planes (real feature maps) and gets layers that map planar tens
 - `dual`: a kernel for the real halves and another for the imaginary halves, which never meet between input and
   mask (split kernels, as in Deshpande's report); the parameters of `complex`, half its multiply-adds.
 
-Norms, activations and recurrences go by the words of `audiocx.models.words`.
+Norms, activations, gates, dropout, pools and recurrences go by the words of `audiocx.models.words`.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from audiocx.layers.linear import ComplexLinear, RealLinear
 from audiocx.layers.planar import concatenate
 from audiocx.layers.recurrent import BothDirections
 from audiocx.layers.widely_linear import WidelyLinearDepthwise
-from audiocx.models.kernels import Kernel, complex_convolution, kernel_of, real_convolution
-from audiocx.models.words import import_path, look_up
+from audiocx.models.kernels import Kernel, complex_convolution, kernel_of, pair, real_convolution
+from audiocx.models.words import LayerMaker, import_path, look_up
 
 
 class Arithmetic(ABC):
@@ -39,6 +39,8 @@ class Arithmetic(ABC):
     name: ClassVar[str]
     paired: ClassVar[bool]
     """Planes are halves of pairs: a spectrum enters and leaves as real and imaginary part."""
+    complex_layers: ClassVar[bool] = False
+    """Between the kernels are the complex layers of the word table, else their real twins."""
 
     def planes(self, width: float) -> int:
         """Number of planes of a layer that is `width` complex features wide.
@@ -73,7 +75,7 @@ class Arithmetic(ABC):
         dilation: Sequence[int] = (1, 1),
     ) -> nn.Module:
         """Convolution over (frequency, frame); `activation` is the word of what follows, for its gain."""
-        kernel = kernel_of(kernel_size, stride, padding, dilation, bias, gain_of(activation))
+        kernel = kernel_of(kernel_size, stride, padding, dilation, bias, self.gain(activation))
         return self.make_convolution(in_planes, out_planes, kernel, transposed=False)
 
     def transposed_convolution(
@@ -89,7 +91,7 @@ class Arithmetic(ABC):
         dilation: Sequence[int] = (1, 1),
     ) -> nn.Module:
         """Transposed convolution, called with (tensor, output size)."""
-        kernel = kernel_of(kernel_size, stride, padding, dilation, bias, gain_of(activation))
+        kernel = kernel_of(kernel_size, stride, padding, dilation, bias, self.gain(activation))
         return self.make_convolution(in_planes, out_planes, kernel, transposed=True)
 
     def depthwise(
@@ -105,7 +107,7 @@ class Arithmetic(ABC):
         transposed: bool = False,
     ) -> nn.Module:
         """Convolution of every feature by itself; a transposed one is called with (tensor, output size)."""
-        kernel = kernel_of(kernel_size, stride, padding, dilation, bias, gain_of(activation))
+        kernel = kernel_of(kernel_size, stride, padding, dilation, bias, self.gain(activation))
         return self.make_depthwise(planes, kernel, transposed=transposed)
 
     @abstractmethod
@@ -145,6 +147,28 @@ class Arithmetic(ABC):
     def activation(self, word: str, planes: int) -> nn.Module:
         """Activation of the word table."""
 
+    def gate(self, word: str, planes: int) -> nn.Module:
+        """Gated unit of the word table: twice the planes go in, values with the inputs of their gates."""
+        return self._column("gate", word)(planes // 2 if self.complex_layers else planes)
+
+    def dropout(self, word: str, probability: float) -> nn.Module:
+        """Dropout of the word table."""
+        return self._column("dropout", word)(probability)
+
+    def pool(
+        self, word: str, size: Sequence[int], stride: Sequence[int], padding: Sequence[int] = (0, 0)
+    ) -> nn.Module:
+        """Pool of the word table over (frequency, frame)."""
+        return self._column("pool", word)(pair(size), pair(stride), pair(padding))
+
+    def gain(self, activation: str) -> float:
+        """Gain of initial weights for the activation, or the gated unit, of the word table that follows."""
+        return gain_of(activation, real=not self.complex_layers)
+
+    def _column(self, kind: str, word: str) -> LayerMaker:
+        complex_layer, real_layer = look_up(kind, word)
+        return complex_layer if self.complex_layers else real_layer
+
     def concatenate(self, tensors: Sequence[Tensor]) -> Tensor:
         """Join along features, keeping pairs together where planes are halves of pairs."""
         return concatenate(tensors) if self.paired else torch.cat(list(tensors), 1)
@@ -155,6 +179,7 @@ class ComplexArithmetic(Arithmetic):
 
     name = "complex"
     paired = True
+    complex_layers = True
 
     def make_convolution(
         self, in_planes: int, out_planes: int, kernel: Kernel, *, transposed: bool
@@ -265,6 +290,11 @@ class DualArithmetic(RealArithmetic):
     def norm(self, word: str, planes: int) -> nn.Module:
         """Real norm of each half."""
         layer = look_up("norm", word)[1]
+        return Halves(lambda: layer(planes // 2))
+
+    def gate(self, word: str, planes: int) -> nn.Module:
+        """Real gated unit of each half."""
+        layer = look_up("gate", word)[1]
         return Halves(lambda: layer(planes // 2))
 
 

@@ -1,7 +1,13 @@
 """The words that configs use for layers, one table for all arithmetics, so that twins differ in arithmetic alone.
 
 A word with a dot in it is the import path of a user's own layer, and is called as the layers of its kind are: with
-the number of features, a recurrence with those of its input, those of its state, and `reverse`.
+the number of features, a recurrence with those of its input, those of its state, and `reverse`, a dropout with the
+probability, a pool with window, stride and padding.
+
+Real twins are what the complex layer is on the real axis, where that is an activation of real networks: ReLU of
+CReLU and cardioid, tanh of both tanhs, softsign of siglog, soft threshold of modReLU. Of zReLU nothing would be
+left there (it wants both parts positive); its twin is ReLU, which lets through unchanged what is positive. Gates,
+dropout and pools have the layer that real networks use in that place.
 """
 
 from __future__ import annotations
@@ -14,10 +20,25 @@ from typing import Any
 from torch import nn
 
 from audiocx.errors import ConfigError, describe, nearest
-from audiocx.layers.activation import LEAKY_SLOPE, CReLU, LeakyCReLU, ModReLU, SoftThreshold
+from audiocx.layers.activation import (
+    LEAKY_SLOPE,
+    Cardioid,
+    CPReLU,
+    CReLU,
+    LeakyCReLU,
+    ModReLU,
+    PolarTanh,
+    Siglog,
+    SoftThreshold,
+    SplitTanh,
+    ZReLU,
+)
+from audiocx.layers.dropout import ComplexChannelDropout, ComplexDropout
+from audiocx.layers.gate import ModSigmoidGLU, ModulusGLU, SplitGLU
 from audiocx.layers.gated_unit import ComplexGatedUnit, RealGatedUnit
 from audiocx.layers.linear_recurrence import LinearRecurrence, RealLinearRecurrence
 from audiocx.layers.norm import ComplexRMSNorm, NaiveBatchNorm, RMSNorm
+from audiocx.layers.pooling import ComplexAveragePool2d, MagnitudeMaxPool2d
 from audiocx.layers.quasi_complex import QuasiComplexRecurrence, RealRecurrence
 from audiocx.layers.recurrent import GatedLinearRecurrence, RealGatedLinearRecurrence
 from audiocx.layers.unitary_recurrence import OrthogonalRecurrence, UnitaryRecurrence
@@ -32,6 +53,11 @@ def _none(features: int) -> nn.Module:
 
 def _without_features(layer: Callable[[], nn.Module]) -> LayerMaker:
     return lambda features: layer()
+
+
+def _real_gate(features: int) -> nn.Module:
+    del features
+    return nn.GLU(1)
 
 
 # word -> (complex layer of C features, real layer of n features)
@@ -51,8 +77,30 @@ WORDS: dict[str, dict[str, tuple[LayerMaker, LayerMaker]]] = {
             _without_features(LeakyCReLU),
             _without_features(lambda: nn.LeakyReLU(LEAKY_SLOPE)),
         ),
+        "prelu": (CPReLU, nn.PReLU),
+        "z_relu": (_without_features(ZReLU), _without_features(nn.ReLU)),
         "mod_relu": (ModReLU, SoftThreshold),
+        "cardioid": (_without_features(Cardioid), _without_features(nn.ReLU)),
+        "polar_tanh": (_without_features(PolarTanh), _without_features(nn.Tanh)),
+        "tanh": (_without_features(SplitTanh), _without_features(nn.Tanh)),
+        "siglog": (_without_features(Siglog), _without_features(nn.Softsign)),
         "none": (_none, _none),
+    },
+    # made of the features that come out; twice as many go in
+    "gate": {
+        "mod_sigmoid_glu": (ModSigmoidGLU, _real_gate),
+        "modulus_glu": (ModulusGLU, _real_gate),
+        "split_glu": (SplitGLU, _real_gate),
+    },
+    # made of a probability
+    "dropout": {
+        "plain": (ComplexDropout, nn.Dropout),
+        "channel": (ComplexChannelDropout, nn.Dropout2d),
+    },
+    # made of (window, stride, padding), each over (frequency, frame)
+    "pool": {
+        "max": (MagnitudeMaxPool2d, nn.MaxPool2d),
+        "average": (ComplexAveragePool2d, nn.AvgPool2d),
     },
     # made of (features in, features of the state, reverse=)
     "recurrence": {
