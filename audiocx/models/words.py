@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,18 @@ from torch import nn
 
 from audiocx.errors import ConfigError, describe, nearest
 from audiocx.layers.activation import LEAKY_SLOPE, CReLU, LeakyCReLU, ModReLU, SoftThreshold
-from audiocx.layers.norm import ComplexRMSNorm, NaiveBatchNorm, RMSNorm
+from audiocx.layers.norm import (
+    ComplexGroupNorm,
+    ComplexInstanceNorm,
+    ComplexLayerNorm,
+    ComplexRMSNorm,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
+    NaiveBatchNorm,
+    RMSNorm,
+    WhiteningBatchNorm,
+)
 from audiocx.layers.recurrent import GatedLinearRecurrence, RealGatedLinearRecurrence
 
 LayerMaker = Callable[..., nn.Module]
@@ -29,6 +41,20 @@ def _without_features(layer: Callable[[], nn.Module]) -> LayerMaker:
     return lambda features: layer()
 
 
+def _complex_groups(features: int) -> nn.Module:
+    return ComplexGroupNorm(features, math.gcd(features, GROUPS))
+
+
+def _real_groups(features: int) -> nn.Module:
+    # As many groups as the complex norm has on the same planes, where the planes are pairs.
+    return GroupNorm(
+        features, math.gcd(features, GROUPS) if features % 2 else math.gcd(features // 2, GROUPS)
+    )
+
+
+GROUPS = 4
+"""Groups of the word `group`, or the largest number below that divides both this and the features."""
+
 # word -> (complex layer of C features, real layer of n features)
 WORDS: dict[str, dict[str, tuple[LayerMaker, LayerMaker]]] = {
     "norm": {
@@ -37,7 +63,11 @@ WORDS: dict[str, dict[str, tuple[LayerMaker, LayerMaker]]] = {
             functools.partial(ComplexRMSNorm, everywhere=False),
             functools.partial(RMSNorm, everywhere=False),
         ),
+        "batch": (WhiteningBatchNorm, nn.BatchNorm2d),
         "naive_batch": (NaiveBatchNorm, nn.BatchNorm2d),
+        "layer": (ComplexLayerNorm, LayerNorm),
+        "group": (_complex_groups, _real_groups),
+        "instance": (ComplexInstanceNorm, InstanceNorm),
         "none": (_none, _none),
     },
     "activation": {
@@ -60,8 +90,8 @@ WORDS: dict[str, dict[str, tuple[LayerMaker, LayerMaker]]] = {
 }
 
 
-CENTRING = ("naive_batch",)
-"""Norms that take the mean away; a bias before them would do nothing and yet count."""
+CENTRING = ("batch", "naive_batch", "instance")
+"""Norms that take the mean of every feature away; a bias before them would do nothing and yet count."""
 
 
 def import_path(path: str, *, where: str) -> Any:
