@@ -15,7 +15,9 @@ EPSILON = 1e-5
 class WhiteningBatchNorm(PlanarLayer):
     """y = Γ V^(-1/2) (x - μ) + β over batch and places, with V the 2x2 covariance of the parts plus ε.
 
-    It is neither complex-linear nor equivariant: μ, V and Γ treat the parts of a feature as any pair of reals.
+    It is neither complex-linear nor equivariant: μ, V and Γ treat the parts of a feature as any pair of reals. (In
+    training, while Γ is still a number and β is 0, turning the whole batch turns the output; with fixed statistics
+    it does not.)
     Γ is symmetric, three reals, and starts as 1/√2, so that E|y|² = 1. Statistics are float32 at least. Running
     statistics hold the unbiased covariance without ε, and start so that the untrained norm in eval mode is the
     identity (up to ε). Where a part is silent, noise of deviation δ in it comes out as δ/√ε (Trabelsi et al. 2018).

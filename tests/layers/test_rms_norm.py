@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from audiocx.layers.norm import ComplexRMSNorm, NaiveBatchNorm, RMSNorm
+from audiocx.layers.norm import ComplexRMSNorm, RMSNorm
 from audiocx.layers.planar import to_complex, to_planar
 
 
@@ -51,14 +51,6 @@ def test_by_place_sees_one_frequency(layer, noise):
     assert not torch.allclose(everywhere(planes)[:, :, :3], everywhere(loud)[:, :, :3])
     power = by_place(planes).square().sum(1) / features
     torch.testing.assert_close(power, torch.ones_like(power), rtol=1e-3, atol=0)
-
-
-def test_naive_batch_norm_is_that_of_the_planes(noise):
-    planes = noise(4, 6, 5, 7)
-    layer = NaiveBatchNorm(3)
-    torch.testing.assert_close(layer(planes), 0.5**0.5 * torch.nn.BatchNorm2d(6)(planes))
-    normalised = layer(planes)
-    torch.testing.assert_close(normalised.mean((0, 2, 3)), torch.zeros(6), rtol=0, atol=1e-5)
 
 
 def test_planar_equals_real_twin_up_to_the_count(noise):
