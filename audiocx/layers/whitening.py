@@ -14,7 +14,7 @@ dV solves R X + X R = K in closed form. Sums over the batch are sums over all pr
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -22,6 +22,10 @@ from torch import Tensor, distributed
 from torch.autograd.function import once_differentiable
 
 Reduce = Callable[[Tensor], Tensor]
+
+PIECE_NUMBERS = 1 << 18
+"""Numbers in a piece of the batch: 1 MiB of float32, so that the passes over a piece meet it in the cache. Only where a piece lies
+together in memory, channels-last, does that gain (a fifth to a third of the time)."""
 
 
 def over_processes() -> bool:
@@ -164,6 +168,8 @@ class _WhitenBatch(torch.autograd.Function):
     def forward(
         ctx: Any, planar: Tensor, weight: Tensor, bias: Tensor, epsilon: float, synchronise: bool
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        if not (planar.is_contiguous() or _is_channels_last(planar)):
+            planar = planar.contiguous()
         local_mean, second, centred = _centre(planar)
         reduce: Reduce | None = _summed if synchronise else None
         count, mean, covariance, shift = merge(_count(planar), local_mean, second, reduce)
@@ -173,7 +179,10 @@ class _WhitenBatch(torch.autograd.Function):
         ctx.synchronise = synchronise
         ctx.mark_non_differentiable(mean, covariance, count)
         ctx.set_materialize_grads(False)
-        return mix(centred, matrix, bias + _apply(matrix, shift)), mean, covariance, count
+        outputs = torch.empty_like(centred)
+        for piece, centred_piece in _pieces(outputs, centred):
+            _write_mix(piece, centred_piece, matrix, bias + _apply(matrix, shift))
+        return outputs, mean, covariance, count
 
     @staticmethod
     @once_differentiable
@@ -182,6 +191,7 @@ class _WhitenBatch(torch.autograd.Function):
         if gradient is None:
             return None, None, None, None, None
         centred, weight, matrix, inverse, determinant, trace, shift, count = ctx.saved_tensors
+        gradient = _in_layout_of(gradient, centred)
         sums, products = _gradient_sums(gradient, centred)
         products = products + torch.stack(
             (sums[0] * shift[0], sums[0] * shift[1], sums[1] * shift[0], sums[1] * shift[1])
@@ -201,10 +211,13 @@ class _WhitenBatch(torch.autograd.Function):
         second = _full(moments) * (2.0 / count)
         transposed = matrix[[0, 2, 1, 3]]
         constant = _apply(second, shift) - _apply(transposed, total) / count
-        batch_gradient = mix(gradient, transposed, constant)
+        batch_gradient = torch.empty_like(centred)
         rr, ri, ir, ii = second.unbind(0)
-        batch_gradient.addcmul_(centred, _along(torch.cat((rr, ii)), centred))
-        _add_crossed(batch_gradient, centred, ri, ir)
+        diagonal = torch.cat((rr, ii)).view(1, -1, 1)
+        for piece, gradient_piece, centred_piece in _pieces(batch_gradient, gradient, centred):
+            _write_mix(piece, gradient_piece, transposed, constant)
+            piece.addcmul_(centred_piece, diagonal)
+            _add_crossed(piece, centred_piece, ri, ir)
         return batch_gradient, weight_gradient, sums, None, None
 
 
@@ -216,11 +229,14 @@ def _centre(planar: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         mean, variance = torch.batch_norm_update_stats(planar, None, None, 0.0)
     else:
         variance, mean = torch.var_mean(planar, over, correction=0)
-    centred = planar - _along(mean, planar)
-    real, imaginary = centred.chunk(2, 1)
+    centred = torch.empty_like(planar)
+    cross = mean.new_zeros(planar.shape[1] // 2)
+    for piece, centred_piece in _pieces(planar, centred):
+        torch.sub(piece, mean.view(1, -1, 1), out=centred_piece)
+        real, imaginary = centred_piece.chunk(2, 1)
+        cross += (real * imaginary).sum((0, 2))
     squares = variance.view(2, -1) * (planar.numel() // planar.shape[1])
-    second = torch.cat((squares, (real * imaginary).sum(over).view(1, -1)))
-    return mean.view(2, -1), second, centred
+    return mean.view(2, -1), torch.cat((squares, cross.view(1, -1))), centred
 
 
 def _gradient_sums(gradient: Tensor, centred: Tensor) -> tuple[Tensor, Tensor]:
@@ -235,10 +251,39 @@ def _gradient_sums(gradient: Tensor, centred: Tensor) -> tuple[Tensor, Tensor]:
         )
     else:
         diagonal, sums = (gradient * centred).sum(over), gradient.sum(over)
-    (gradient_real, gradient_imaginary), (real, imaginary) = gradient.chunk(2, 1), centred.chunk(2, 1)
     rr, ii = diagonal.chunk(2)
-    ri, ir = (gradient_real * imaginary).sum(over), (gradient_imaginary * real).sum(over)
+    ri, ir = torch.zeros_like(rr), torch.zeros_like(rr)
+    for gradient_piece, piece in _pieces(gradient, centred):
+        (gradient_real, gradient_imaginary), (real, imaginary) = gradient_piece.chunk(2, 1), piece.chunk(2, 1)
+        ri += (gradient_real * imaginary).sum((0, 2))
+        ir += (gradient_imaginary * real).sum((0, 2))
     return sums.view(2, -1), torch.stack((rr, ri, ir, ii))
+
+
+def _pieces(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Cut tensors of one shape and layout into pieces (batch, plane, place) that fit into a processor's cache."""
+    first = tensors[0]
+    flat = [tensor.flatten(2) if tensor.ndim > 2 else tensor.unsqueeze(2) for tensor in tensors]
+    if first.device.type != "cpu" or not _is_channels_last(first):
+        yield tuple(flat)
+        return
+    size = max(1, PIECE_NUMBERS // first.shape[1])
+    for item in zip(*(tensor.split(1) for tensor in flat), strict=True):
+        yield from zip(*(tensor.split(size, 2) for tensor in item), strict=True)
+
+
+def _in_layout_of(values: Tensor, other: Tensor) -> Tensor:
+    """Return values in the strides of another tensor of that shape; what is so already is not copied."""
+    if values.stride() == other.stride():
+        return values
+    return torch.empty_like(other).copy_(values)
+
+
+def _write_mix(mixed: Tensor, planar: Tensor, matrix: Tensor, shift: Tensor) -> None:
+    """Do `mix` into a given tensor."""
+    rr, ri, ir, ii = matrix.unbind(0)
+    torch.addcmul(_along(shift, planar), planar, _along(torch.cat((rr, ii)), planar), out=mixed)
+    _add_crossed(mixed, planar, ri, ir)
 
 
 def _add_crossed(mixed: Tensor, planar: Tensor, ri: Tensor, ir: Tensor) -> None:
@@ -246,6 +291,10 @@ def _add_crossed(mixed: Tensor, planar: Tensor, ri: Tensor, ir: Tensor) -> None:
     (mixed_real, mixed_imaginary), (real, imaginary) = mixed.chunk(2, 1), planar.chunk(2, 1)
     mixed_real.addcmul_(imaginary, _along(ri, planar))
     mixed_imaginary.addcmul_(real, _along(ir, planar))
+
+
+def _is_channels_last(planar: Tensor) -> bool:
+    return planar.ndim == 4 and planar.is_contiguous(memory_format=torch.channels_last)
 
 
 def _count(planar: Tensor) -> Tensor:
