@@ -24,8 +24,10 @@ from torch.autograd.function import once_differentiable
 Reduce = Callable[[Tensor], Tensor]
 
 PIECE_NUMBERS = 1 << 18
-"""Numbers in a piece of the batch: 1 MiB of float32, so that the passes over a piece meet it in the cache. Only where a piece lies
-together in memory, channels-last, does that gain (a fifth to a third of the time)."""
+"""Numbers in a piece of the batch: 1 MiB of float32, so that the passes over it meet it in the cache.
+
+Only where a piece lies together in memory, channels-last, does that gain (a fifth to a third of the time).
+"""
 
 
 def over_processes() -> bool:
