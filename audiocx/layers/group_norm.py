@@ -6,17 +6,12 @@ global phase passes through.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from audiocx.errors import ConfigError, describe
 from audiocx.layers.planar import PlanarLayer
-
-EPSILON = 1e-5
+from audiocx.layers.standardising import Sets, standardise
 
 
 def _standardise(
@@ -35,88 +30,8 @@ def _standardise(
     values = planes.float() if planes.dtype in (torch.float16, torch.bfloat16) else planes
     sets = Sets(parts, groups, by_frame)
     scale = scale.repeat(parts).view(1, -1, 1, 1)
-    shift = torch.zeros_like(scale) if bias is None else bias.view(1, -1, 1, 1)
-    if torch.compiler.is_compiling():
-        standardised = plain_standardise(values, scale, shift, sets)
-    else:
-        standardised = _Standardise.apply(values, scale, shift, sets)
-    return standardised.to(planes.dtype)
-
-
-@dataclass(frozen=True)
-class Sets:
-    """Which numbers have common statistics: parts of planes, groups of features, each frame apart or all."""
-
-    parts: int
-    groups: int
-    by_frame: bool
-
-    def total(self, planes: Tensor) -> Tensor:
-        """Sum over places, (batch, plane, 1, frame or 1)."""
-        if planes.is_contiguous(memory_format=torch.channels_last):
-            # A sum over axis 2 leaves this layout, and then it and every product with it take three times as long.
-            batch, n_planes, _, n_frames = planes.shape
-            flat = planes.permute(0, 2, 3, 1).flatten(2).sum(1)
-            totals = flat.view(batch, 1, n_frames, n_planes).permute(0, 3, 1, 2)
-        else:
-            totals = planes.sum(2, keepdim=True)
-        return totals if self.by_frame else totals.sum(3, keepdim=True)
-
-    def spread(self, totals: Tensor, *, with_parts: bool) -> Tensor:
-        """Sum the totals of planes over the features of each group (and over parts) and give each plane the sum."""
-        grouped = totals.unflatten(1, (self.parts, self.groups, -1))
-        sums = grouped.sum((1, 3) if with_parts else 3, keepdim=True)
-        spread = sums.expand_as(grouped).flatten(1, 3)
-        # In the layout of the planes, or every product with them jumps through memory.
-        channels_last = totals.is_contiguous(memory_format=torch.channels_last)
-        return spread.contiguous(memory_format=torch.channels_last) if channels_last else spread.contiguous()
-
-    def count(self, planes: Tensor) -> int:
-        """Complex (or real) numbers of a set."""
-        _, n_planes, n_frequencies, n_frames = planes.shape
-        members = n_planes // (self.parts * self.groups)
-        return members * n_frequencies * (1 if self.by_frame else n_frames)
-
-
-def plain_standardise(planes: Tensor, scale: Tensor, shift: Tensor, sets: Sets) -> Tensor:
-    """Do it as it is written: what compilation fuses."""
-    count = sets.count(planes)
-    centred = planes - sets.spread(sets.total(planes), with_parts=False) / count
-    power = sets.spread(sets.total(centred.square()), with_parts=True) / count
-    return centred * (torch.rsqrt(power + EPSILON) * scale) + shift
-
-
-class _Standardise(torch.autograd.Function):
-    """`plain_standardise` with few passes backward; sums go over frequencies first, in any layout.
-
-    With r the gain, x the centred planes, n the numbers of a set and h = γ g:
-    dx = r h - r/n Σ h - x r³/n Σ h x, the first sum over a set of each part, the second over both parts.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, planes: Tensor, scale: Tensor, shift: Tensor, sets: Sets) -> Tensor:
-        count = sets.count(planes)
-        centred = planes - sets.spread(sets.total(planes), with_parts=False) / count
-        power = sets.spread(sets.total(centred.square()), with_parts=True) / count
-        gain = torch.rsqrt(power + EPSILON)
-        ctx.save_for_backward(centred, gain, scale)
-        ctx.sets, ctx.count = sets, count
-        return torch.addcmul(shift, centred, gain * scale)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        gradient, sets, count = gradients[0], ctx.sets, ctx.count
-        centred, gain, scale = ctx.saved_tensors
-        sums, products = sets.total(gradient), sets.total(gradient * centred)
-        scale_gradient = (products * gain).sum((0, 2, 3), keepdim=True)
-        shift_gradient = sums.sum((0, 2, 3), keepdim=True)
-        if not ctx.needs_input_grad[0]:
-            return None, scale_gradient, shift_gradient, None
-        constant = sets.spread(sums * scale, with_parts=False) * (gain / -count)
-        slope = sets.spread(products * scale, with_parts=True) * (gain.pow(3) / -count)
-        planes_gradient = torch.addcmul(constant, gradient, gain * scale).addcmul_(centred, slope)
-        return planes_gradient, scale_gradient, shift_gradient, None
+    shift = None if bias is None else bias.view(1, -1, 1, 1)
+    return standardise(values, scale, shift, sets).to(planes.dtype)
 
 
 def _check_groups(features: int, groups: int) -> None:
