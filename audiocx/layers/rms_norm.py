@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from audiocx.layers.planar import PlanarLayer
-
-EPSILON = 1e-5
+from audiocx.layers.standardising import EPSILON, Sets, standardise
 
 
 def _normalise(features: Tensor, scale: Tensor, n_features: int, everywhere: bool) -> Tensor:
@@ -16,6 +15,9 @@ def _normalise(features: Tensor, scale: Tensor, n_features: int, everywhere: boo
     The sums run in float32 under autocast, too: a bfloat16 sum over a thousand squares has two digits.
     """
     values = features.float() if features.dtype in (torch.float16, torch.bfloat16) else features
+    if everywhere and torch.is_grad_enabled() and not torch.compiler.is_compiling():
+        sets = Sets(parts=features.shape[1] // n_features, groups=1, by_frame=True, centre=False)
+        return standardise(values, scale.view(1, -1, 1, 1), None, sets).to(features.dtype)
     # A norm, and one product with a small tensor: every pass over the values counts as much as a convolution's.
     norm = torch.linalg.vector_norm(values, dim=(1, 2) if everywhere else 1, keepdim=True)
     gain = torch.rsqrt(norm.square() / (n_features * (features.shape[2] if everywhere else 1)) + EPSILON)

@@ -59,6 +59,25 @@ def test_planar_equals_real_twin_up_to_the_count(noise):
     torch.testing.assert_close(ComplexRMSNorm(3)(planar), RMSNorm(6)(planar) * 0.5**0.5, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("everywhere", [True, False])
+@pytest.mark.parametrize(
+    "make", [lambda **options: ComplexRMSNorm(2, **options), lambda **options: RMSNorm(4, **options)]
+)
+def test_gradients_and_the_same_value_without_them(make, everywhere, layout, noise):
+    layer = make(everywhere=everywhere).double()
+    planes = noise(2, 4, 3, 2, dtype=torch.float64).contiguous(memory_format=layout).requires_grad_()
+
+    def normalise(planes: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+        return torch.func.functional_call(layer, {"scale": scale}, (planes,))
+
+    scale = noise(layer.features, dtype=torch.float64).requires_grad_()
+    assert torch.autograd.gradcheck(normalise, (planes, scale))
+    trained = normalise(planes, scale).detach()
+    with torch.no_grad():
+        torch.testing.assert_close(normalise(planes, scale), trained)
+
+
 @pytest.mark.parametrize("value", [0.0, 1e-23, 1e-40])
 def test_silence_is_finite(value):
     planar = torch.full((1, 4, 3, 2), value, requires_grad=True)
