@@ -70,6 +70,17 @@ def test_known_inverse_root():
     assert float(trace) == pytest.approx(2.358230, abs=1e-6)
 
 
+def test_rounding_below_a_singular_covariance_does_no_harm():
+    """In float32 the product of the variances falls short of the squared covariance by far more than ε tr V."""
+    rr, ii = torch.tensor([2e6, 3e7]), torch.tensor([5e6, 3e7])
+    ri = (rr * ii).sqrt() * (1 + 2e-7)
+    assert (rr * ii - ri * ri + EPSILON * (rr + ii + EPSILON) < 0).all()
+    inverse, determinant, trace = inverse_root(torch.stack((rr, ii, ri)), EPSILON)
+    torch.testing.assert_close(determinant, (EPSILON * (rr + ii)).sqrt())
+    torch.testing.assert_close(trace, (rr + ii).sqrt(), rtol=1e-4, atol=0)
+    assert inverse.abs().max() < EPSILON**-0.5 * 1.01
+
+
 def test_equals_numpy_in_complex128(layer, correlated):
     z = to_complex(correlated)
     weight, bias = layer.weight.detach().view(3, -1).numpy(), layer.bias.detach().view(2, -1).numpy()
