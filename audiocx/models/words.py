@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -37,7 +38,18 @@ from audiocx.layers.dropout import ComplexChannelDropout, ComplexDropout
 from audiocx.layers.gate import ModSigmoidGLU, ModulusGLU, SplitGLU
 from audiocx.layers.gated_unit import ComplexGatedUnit, RealGatedUnit
 from audiocx.layers.linear_recurrence import LinearRecurrence, RealLinearRecurrence
-from audiocx.layers.norm import ComplexRMSNorm, NaiveBatchNorm, RMSNorm
+from audiocx.layers.norm import (
+    ComplexGroupNorm,
+    ComplexInstanceNorm,
+    ComplexLayerNorm,
+    ComplexRMSNorm,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
+    NaiveBatchNorm,
+    RMSNorm,
+    WhiteningBatchNorm,
+)
 from audiocx.layers.pooling import ComplexAveragePool2d, MagnitudeMaxPool2d
 from audiocx.layers.quasi_complex import QuasiComplexRecurrence, RealRecurrence
 from audiocx.layers.recurrent import GatedLinearRecurrence, RealGatedLinearRecurrence
@@ -60,6 +72,20 @@ def _real_gate(features: int) -> nn.Module:
     return nn.GLU(1)
 
 
+def _complex_groups(features: int) -> nn.Module:
+    return ComplexGroupNorm(features, math.gcd(features, GROUPS))
+
+
+def _real_groups(features: int) -> nn.Module:
+    # As many groups as the complex norm has on the same planes, where the planes are pairs.
+    return GroupNorm(
+        features, math.gcd(features, GROUPS) if features % 2 else math.gcd(features // 2, GROUPS)
+    )
+
+
+GROUPS = 4
+"""Groups of the word `group`, or the largest number below that divides both this and the features."""
+
 # word -> (complex layer of C features, real layer of n features)
 WORDS: dict[str, dict[str, tuple[LayerMaker, LayerMaker]]] = {
     "norm": {
@@ -68,7 +94,11 @@ WORDS: dict[str, dict[str, tuple[LayerMaker, LayerMaker]]] = {
             functools.partial(ComplexRMSNorm, everywhere=False),
             functools.partial(RMSNorm, everywhere=False),
         ),
+        "batch": (WhiteningBatchNorm, nn.BatchNorm2d),
         "naive_batch": (NaiveBatchNorm, nn.BatchNorm2d),
+        "layer": (ComplexLayerNorm, LayerNorm),
+        "group": (_complex_groups, _real_groups),
+        "instance": (ComplexInstanceNorm, InstanceNorm),
         "none": (_none, _none),
     },
     "activation": {
@@ -128,8 +158,8 @@ WORDS: dict[str, dict[str, tuple[LayerMaker, LayerMaker]]] = {
 }
 
 
-CENTRING = ("naive_batch",)
-"""Norms that take the mean away; a bias before them would do nothing and yet count."""
+CENTRING = ("batch", "naive_batch", "instance")
+"""Norms that take the mean of every feature away; a bias before them would do nothing and yet count."""
 
 
 def import_path(path: str, *, where: str) -> Any:

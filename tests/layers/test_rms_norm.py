@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from audiocx.layers.norm import ComplexRMSNorm, NaiveBatchNorm, RMSNorm
+from audiocx.layers.norm import ComplexRMSNorm, RMSNorm
 from audiocx.layers.planar import to_complex, to_planar
 
 
@@ -53,18 +53,29 @@ def test_by_place_sees_one_frequency(layer, noise):
     torch.testing.assert_close(power, torch.ones_like(power), rtol=1e-3, atol=0)
 
 
-def test_naive_batch_norm_is_that_of_the_planes(noise):
-    planes = noise(4, 6, 5, 7)
-    layer = NaiveBatchNorm(3)
-    torch.testing.assert_close(layer(planes), 0.5**0.5 * torch.nn.BatchNorm2d(6)(planes))
-    normalised = layer(planes)
-    torch.testing.assert_close(normalised.mean((0, 2, 3)), torch.zeros(6), rtol=0, atol=1e-5)
-
-
 def test_planar_equals_real_twin_up_to_the_count(noise):
     """|x|² of a pair is the sum of two squares: the complex norm of C features is √(1/2) of the real of 2C."""
     planar = noise(1, 6, 5, 4)
     torch.testing.assert_close(ComplexRMSNorm(3)(planar), RMSNorm(6)(planar) * 0.5**0.5, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("everywhere", [True, False])
+@pytest.mark.parametrize(
+    "make", [lambda **options: ComplexRMSNorm(2, **options), lambda **options: RMSNorm(4, **options)]
+)
+def test_gradients_and_the_same_value_without_them(make, everywhere, layout, noise):
+    layer = make(everywhere=everywhere).double()
+    planes = noise(2, 4, 3, 2, dtype=torch.float64).contiguous(memory_format=layout).requires_grad_()
+
+    def normalise(planes: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+        return torch.func.functional_call(layer, {"scale": scale}, (planes,))
+
+    scale = noise(layer.features, dtype=torch.float64).requires_grad_()
+    assert torch.autograd.gradcheck(normalise, (planes, scale))
+    trained = normalise(planes, scale).detach()
+    with torch.no_grad():
+        torch.testing.assert_close(normalise(planes, scale), trained)
 
 
 @pytest.mark.parametrize("value", [0.0, 1e-23, 1e-40])
