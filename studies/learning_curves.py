@@ -2,7 +2,7 @@
 
 python studies/learning_curves.py RUN... [--picture FILE] [--rounds N]. Each RUN is a folder of `audiocx train`;
 its gains on the validation set come from `metrics.csv`. The seconds are steps times the seconds of a step of the
-network, which are measured here, all networks in turn on one thread (medians of N rounds), so that what else the machine did
+network, which are measured here, all in turn on one thread (medians of N rounds), so that what else the machine did
 while they trained does not count. A table in Markdown is printed.
 """
 
