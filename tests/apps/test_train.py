@@ -280,7 +280,7 @@ def test_usage_errors_are_one_line_and_exit_2(words, expected, tmp_path, monkeyp
 
 
 def test_a_loss_that_is_no_number_stops(train, capsys):
-    code, _ = train("trainer.max_steps=30", "test=false", "optimizer=adamw", "optimizer.lr=1e30")
+    code, _ = train("trainer.max_steps=30", "test=false", "optimizer=adamw", "optimizer.lr=1e38")
     assert code == 1
     assert "the loss is" in capsys.readouterr().err
 
