@@ -27,8 +27,9 @@ ALLOWED: dict[str, set[str]] = {
     "training": {"signal", "layers", "models", "losses", "metrics", "data", "audio"},
     "inference": {"signal", "models", "audio", "pretrained"},
     "evaluation": {"signal", "models", "metrics", "data", "audio", "training", "inference"},
+    "benchmarks": {"signal", "layers", "models"},
     "apps": {
-        "signal", "audio", "layers", "models", "losses", "metrics", "data",
+        "benchmarks", "signal", "audio", "layers", "models", "losses", "metrics", "data",
         "training", "inference", "evaluation", "spatial", "pretrained",
     },
     "__main__": {"apps"},
