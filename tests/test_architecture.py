@@ -23,6 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "metrics": {"signal"},
     "data": {"signal", "audio"},
     "models": {"signal", "layers", "spatial"},
+    "checks": {"signal", "layers", "models"},
     "pretrained": {"models"},
     "training": {"signal", "layers", "models", "losses", "metrics", "data", "audio"},
     "inference": {"signal", "models", "audio", "pretrained"},
@@ -30,7 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "benchmarks": {"signal", "layers", "models"},
     "apps": {
         "benchmarks", "signal", "audio", "layers", "models", "losses", "metrics", "data",
-        "training", "inference", "evaluation", "spatial", "pretrained",
+        "training", "inference", "evaluation", "spatial", "pretrained", "checks",
     },
     "__main__": {"apps"},
 }  # fmt: skip
