@@ -180,4 +180,6 @@ class BothDirections(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Run both."""
         both = (self.forward_layer(inputs)[0], self.backward_layer(inputs)[0])
-        return concatenate(both) if self.paired else torch.cat(both, 1)
+        # Native complex features have no halves to keep together.
+        paired = self.paired and not inputs.is_complex()
+        return concatenate(both) if paired else torch.cat(both, 1)
