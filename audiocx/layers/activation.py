@@ -1,6 +1,4 @@
-"""Complex activations on planar tensors, and the real twin that `modReLU` has.
-
-All take planar tensors (batch, 2 * feature, ...) and give the same, or complex ones (batch, feature, ...).
+"""Complex activations on planar tensors, and the real twin that `ModReLU` has.
 
     name        f(z), with z = x + jy and r = |z|    turns with the phase    on the real axis
     CReLU       relu(x) + j relu(y)                  no                      ReLU
@@ -34,7 +32,15 @@ LEARNED_SLOPE = 0.25
 
 
 class CReLU(PlanarLayer):
-    """relu(Re z) + j relu(Im z) (Trabelsi et al. 2018, §3.4). Not phase-equivariant.
+    """ReLU of the real and of the imaginary part. Not phase-equivariant.
+
+    What comes out lies in the first quadrant: a quarter of the plane gives 0, two quarters give an axis.
+
+    Formula:
+        f(z) = max(x, 0) + j max(y, 0)
+
+    Source:
+        Trabelsi et al. 2018, §3.4.
 
     Shapes:
         (batch, 2 * feature, ...) -> the same, or complex (batch, feature, ...).
@@ -46,7 +52,15 @@ class CReLU(PlanarLayer):
 
 
 class LeakyCReLU(PlanarLayer):
-    """Leaky ReLU of the real and of the imaginary part, slope 0.1 (Choi et al. 2019). Not phase-equivariant.
+    """Leaky ReLU of the real and of the imaginary part. Not phase-equivariant.
+
+    The slope is 0.1; the DCUNet of asteroid has torch's 0.01.
+
+    Formula:
+        f(z) = max(x, 0.1 x) + j max(y, 0.1 y)
+
+    Source:
+        Choi et al. 2019, for the ReLU of Trabelsi et al. 2018, §3.4.
 
     Shapes:
         (batch, 2 * feature, ...) -> the same, or complex (batch, feature, ...).
@@ -60,8 +74,13 @@ class LeakyCReLU(PlanarLayer):
 class CPReLU(PlanarLayer):
     """PReLU of the real and of the imaginary part, each with a slope for every feature. Not phase-equivariant.
 
-    max(x, 0) + a min(x, 0) + j (max(y, 0) + b min(y, 0)), a and b learned from 0.25 on (He et al. 2015, eq. 1, for
-    each part). The code of DCCRN has one slope for all planes instead.
+    The code of DCCRN has one slope for all planes instead.
+
+    Formula:
+        f(z) = max(x, 0) + a min(x, 0) + j (max(y, 0) + b min(y, 0)),   a and b learned from 0.25 on
+
+    Source:
+        He et al. 2015, eq. 1, for each part.
 
     Args:
         features: complex features.
@@ -87,9 +106,15 @@ class CPReLU(PlanarLayer):
 
 
 class ZReLU(PlanarLayer):
-    """z in the first quadrant (Re z > 0 and Im z > 0), else 0 (Guberman 2016). Not phase-equivariant.
+    """Identity in the first quadrant, zero elsewhere. Not phase-equivariant.
 
     Holomorphic where it is active; it jumps on the borders of the quadrant. Three quarters of the plane give 0.
+
+    Formula:
+        f(z) = z where x > 0 and y > 0, else 0
+
+    Source:
+        Guberman 2016.
 
     Shapes:
         (batch, 2 * feature, ...) -> the same, or complex (batch, feature, ...).
@@ -104,7 +129,13 @@ class ZReLU(PlanarLayer):
 
 
 class SplitTanh(PlanarLayer):
-    """tanh(Re z) + j tanh(Im z), bounded in each part (Nitta 1997 has it for sigmoids). Not phase-equivariant.
+    """Hyperbolic tangent of the real and of the imaginary part. Not phase-equivariant.
+
+    Formula:
+        f(z) = tanh(x) + j tanh(y)
+
+    Source:
+        Nitta 1997, there with sigmoids of both parts.
 
     Shapes:
         (batch, 2 * feature, ...) -> the same, or complex (batch, feature, ...).
@@ -132,14 +163,20 @@ class ScalingActivation(PlanarLayer):
 
 
 class ModReLU(ScalingActivation):
-    """max(|z| + b, 0) z / max(|z|, ε), b real for every feature (Arjovsky et al. 2016, eq. 8). Phase-equivariant.
+    """ReLU of the modulus after a learned shift; the phase is kept. Phase-equivariant.
 
-    The modulus is floored at ε = 1e-6 inside the root, so gradients are finite at zero and at denormals. With
-    b > 0 it jumps at zero, where its slope is b / ε.
+    It starts at b = 0, the identity. The modulus is floored at ε = 1e-6 inside the root, so gradients are finite at
+    zero and at denormals. With b > 0 it jumps at zero, where its slope is b / ε.
 
     Cost: about seven times that of `CReLU`, in passes over the values. On one thread, with (2, 90, 64, 126) planes,
     forward and backward took 12 to 14 ms, of `CReLU` 1.8, of a real 3 x 3 convolution of those 90 planes 105. The
     other activations with a modulus are alike (`PolarTanh` 15).
+
+    Formula:
+        f(z) = max(r + b, 0) z / r,   r = max(|z|, ε), b real for every feature
+
+    Source:
+        Arjovsky et al. 2016, eq. 8.
 
     Args:
         features: complex features.
@@ -166,9 +203,15 @@ class ModReLU(ScalingActivation):
 
 
 class Cardioid(ScalingActivation):
-    """(1 + cos θ) z / 2, θ the phase of z (Virtue, Yu and Lustig 2017). Not phase-equivariant.
+    """Scaling by the phase: 1 towards the positive real axis, 0 towards the negative one. Not phase-equivariant.
 
-    Written (1 + Re z / max(|z|, ε)) z / 2: 0 at zero, with gradient 1/2 there. ReLU on the real axis.
+    ReLU on the real axis. At zero it is 0, with gradient 1/2.
+
+    Formula:
+        f(z) = (1 + cos θ) z / 2,   cos θ = x / max(|z|, ε)
+
+    Source:
+        Virtue, Yu and Lustig 2017.
 
     Shapes:
         (batch, 2 * feature, ...) -> the same, or complex (batch, feature, ...).
@@ -180,9 +223,15 @@ class Cardioid(ScalingActivation):
 
 
 class PolarTanh(ScalingActivation):
-    """tanh(|z|) z / |z|: the modulus bounded, the phase kept (Hirose 1992). Phase-equivariant.
+    """Hyperbolic tangent of the modulus; the phase is kept. Phase-equivariant.
 
     Hirose's tanh(|z| / m²) has a learned m; a preceding layer's weights do the same.
+
+    Formula:
+        f(z) = tanh(r) z / r,   r = max(|z|, ε)
+
+    Source:
+        Hirose 1992.
 
     Shapes:
         (batch, 2 * feature, ...) -> the same, or complex (batch, feature, ...).
@@ -197,9 +246,13 @@ class PolarTanh(ScalingActivation):
 
 
 class Siglog(ScalingActivation):
-    """z / (c + |z| / ρ): smooth at zero with slope 1 / c, modulus below ρ. Phase-equivariant.
+    """Modulus bounded by ρ, the phase kept, smooth at zero with slope 1 / c. Phase-equivariant.
 
-    Georgiou and Koutsougeras 1992.
+    Formula:
+        f(z) = z / (c + |z| / ρ)
+
+    Source:
+        Georgiou and Koutsougeras 1992.
 
     Args:
         inverse_slope: c, above 0.
@@ -234,7 +287,13 @@ class Siglog(ScalingActivation):
 
 
 class SoftThreshold(nn.Module):
-    """Real twin of `ModReLU`: max(|x| + b, 0) sign(x), b for every feature.
+    """Real twin of `ModReLU`: ReLU of the absolute value after a learned shift; the sign is kept.
+
+    Formula:
+        f(x) = max(|x| + b, 0) sign(x),   b for every feature
+
+    Source:
+        ModReLU on the real axis; with b < 0 it is soft thresholding (Donoho 1995).
 
     Args:
         features: real features.
