@@ -45,9 +45,15 @@ def mod_sigmoid(real: Tensor, imaginary: Tensor, mixture: Tensor) -> Tensor:
 
 
 class ModSigmoid(RealValuedLayer):
-    """Real gate σ(α Re z + (1 - α) Im z), α = σ(α₀) learned, 1/2 at first (Wolter and Yao 2018).
+    """Real gate of both parts, mixed by a learned share. Neither equivariant nor invariant to phase.
 
-    Neither equivariant nor invariant to phase. Real twin: `nn.Sigmoid`.
+    Real twin: `nn.Sigmoid`.
+
+    Formula:
+        g(z) = σ(α x + (1 - α) y),   α = σ(α₀) learned for every feature, 1/2 at first
+
+    Source:
+        Wolter and Yao 2018.
 
     Args:
         features: complex features.
@@ -72,9 +78,15 @@ class ModSigmoid(RealValuedLayer):
 
 
 class ModSoftmax(RealValuedLayer):
-    """exp(|z|²) / Σ exp(|z|²) over the features, real (Nie and Yuan, code `PNN`). Phase-invariant.
+    """Softmax of powers over the features: real probabilities. Phase-invariant.
 
-    With cross entropy on target Y, z.grad = 2 (p - Y) z. Real twin: `nn.Softmax(1)`, of plain logits.
+    With cross entropy on target Y, z.grad = 2 (p - Y) z. Real twin: `nn.Softmax`, of plain logits.
+
+    Formula:
+        p_k = exp(|z_k|²) / Σ_i exp(|z_i|²)
+
+    Source:
+        Nie and Yuan, code `PNN`.
 
     Shapes:
         (batch, 2 * feature, ...), or complex (batch, feature, ...) -> real (batch, feature, ...), of sum 1.
@@ -130,7 +142,13 @@ class GatedUnit(PlanarLayer):
 
 
 class ModSigmoidGLU(GatedUnit):
-    """y = σ(α Re b + (1 - α) Im b) a, with the real gate of `ModSigmoid`. Not phase-equivariant.
+    """Gated linear unit with the real gate of `ModSigmoid`. Not phase-equivariant.
+
+    Formula:
+        y = σ(α Re b + (1 - α) Im b) a,   α = σ(α₀) learned for every feature
+
+    Source:
+        Dauphin et al. 2017, eq. 1, with the gate of Wolter and Yao 2018.
 
     Args:
         features: complex features that come out; twice as many go in.
@@ -151,10 +169,16 @@ class ModSigmoidGLU(GatedUnit):
 
 
 class ModulusGLU(GatedUnit):
-    """y = σ(w |b| + v) a, with real w and v for every feature. Phase-equivariant: the gate does not see phases.
+    """Gated linear unit whose gate sees the modulus alone. Phase-equivariant.
 
     Starts at w = 1, v = -√π / 2, where the gate of a circular b with E|b|² = 1 is half open on average, as that of
     a real unit is. The modulus is floored at 1e-6 inside the root.
+
+    Formula:
+        y = σ(w |b| + v) a,   w and v real for every feature
+
+    Source:
+        Dauphin et al. 2017, eq. 1; the gate is ours.
 
     Args:
         features: complex features that come out; twice as many go in.
@@ -179,7 +203,13 @@ class ModulusGLU(GatedUnit):
 
 
 class SplitGLU(GatedUnit):
-    """y = (σ(Re b) + j σ(Im b)) a, a complex product: the gate turns as well as scales. Not phase-equivariant.
+    """Gated linear unit with a complex gate, which turns as well as scales. Not phase-equivariant.
+
+    Formula:
+        y = (σ(Re b) + j σ(Im b)) a,   a complex product
+
+    Source:
+        Dauphin et al. 2017, eq. 1, with a sigmoid of both parts (Nitta 1997).
 
     Args:
         features: complex features that come out; twice as many go in.
