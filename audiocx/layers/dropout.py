@@ -11,10 +11,16 @@ from audiocx.layers.planar import PlanarLayer, planes
 
 
 class ComplexDropout(PlanarLayer):
-    """z m / (1 - p), with one draw m in {0, 1} for both parts (Srivastava et al. 2014). Phase-equivariant.
+    """Dropout of complex numbers: one draw for both parts. Phase-equivariant.
 
     Dropout of each plane alone would turn phases towards the axes. In evaluation nothing changes. Real twin:
     `nn.Dropout`, which draws for every real feature.
+
+    Formula:
+        y = z m / (1 - p),   m = 0 with probability p, else 1, drawn for every complex number
+
+    Source:
+        Srivastava et al. 2014.
 
     Args:
         probability: of being dropped, from 0 to 1.
@@ -56,15 +62,24 @@ class ComplexDropout(PlanarLayer):
 
 
 class ComplexChannelDropout(ComplexDropout):
-    """`ComplexDropout` of whole feature maps: one draw for every item and feature (Tompson et al. 2015).
+    """Dropout of whole feature maps, both parts together. Phase-equivariant.
 
-    Phase-equivariant. Real twin: `nn.Dropout2d`.
+    Real twin: `nn.Dropout2d`.
+
+    Formula:
+        y = z m / (1 - p),   m = 0 with probability p, else 1, drawn for every item and feature
+
+    Source:
+        Tompson et al. 2015.
 
     Args:
         probability: of being dropped, from 0 to 1.
 
     Shapes:
         (batch, 2 * feature, ...) -> the same, or complex (batch, feature, ...).
+
+    Raises:
+        ConfigError: the probability is not within 0 and 1.
     """
 
     def drawn(self, real: Tensor) -> tuple[int, ...]:
