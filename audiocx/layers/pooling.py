@@ -46,9 +46,15 @@ class _Pool2d(PlanarLayer):
 class MagnitudeMaxPool2d(_Pool2d):
     """Of every window the complex value of largest modulus, the first of equals. Phase-equivariant.
 
-    y = z_k, k = argmax |z| over the window (as complexPyTorch has it); the gradient goes to that value alone.
-    Padding is never chosen. Real twin: `nn.MaxPool2d`, as real networks have it; the two agree on the positive real
-    axis (behind rectifiers), while on the negative one the largest modulus is the smallest number.
+    The gradient goes to that value alone. Padding is never chosen. Real twin: `nn.MaxPool2d`, as real networks have
+    it; the two agree on the positive real axis (behind rectifiers). On the negative one the largest modulus is the
+    smallest number.
+
+    Formula:
+        y = z_k,   k = argmax |z| over the window
+
+    Source:
+        complexPyTorch (Matthès), `complex_max_pool2d`.
 
     Args:
         kernel_size: window over (frequency, frame).
@@ -79,6 +85,12 @@ class ComplexAveragePool2d(_Pool2d):
     """Average of every window, which is that of each part; padding counts as zeros. Phase-equivariant.
 
     Real twin: `nn.AvgPool2d`.
+
+    Formula:
+        y = mean of z over the window
+
+    Source:
+        Average pooling as real networks have it; the mean is complex-linear.
 
     Args:
         kernel_size: window over (frequency, frame).
