@@ -13,14 +13,20 @@ EPSILON = 1e-5
 
 
 class WhiteningBatchNorm(PlanarLayer):
-    """y = Γ V^(-1/2) (x - μ) + β over batch and places, with V the 2x2 covariance of the parts plus ε.
+    """Batch norm of the two parts as a pair: centred, made uncorrelated and of equal power, over batch and places.
 
     It is neither complex-linear nor equivariant: μ, V and Γ treat the parts of a feature as any pair of reals. (In
     training, while Γ is still a number and β is 0, turning the whole batch turns the output; with fixed statistics
     it does not.)
-    Γ is symmetric, three reals, and starts as 1/√2, so that E|y|² = 1. Statistics are float32 at least. Running
-    statistics hold the unbiased covariance without ε, and start so that the untrained norm in eval mode is the
-    identity (up to ε). Where a part is silent, noise of deviation δ in it comes out as δ/√ε (Trabelsi et al. 2018).
+    Γ starts as 1/√2, so that E|y|² = 1. Statistics are float32 at least. Running statistics hold the unbiased
+    covariance without ε, and start so that the untrained norm in eval mode is the identity (up to ε). Where a part
+    is silent, noise of deviation δ in it comes out as δ/√ε.
+
+    Formula:
+        y = Γ V^(-1/2) (x - μ) + β,   V the 2 x 2 covariance of the parts plus ε, Γ symmetric, of three reals
+
+    Source:
+        Trabelsi et al. 2018, §3.5.
 
     Args:
         features: complex features.
@@ -101,10 +107,16 @@ class WhiteningBatchNorm(PlanarLayer):
 
 
 class NaiveBatchNorm(PlanarLayer):
-    """Batch norm of real and imaginary parts apart, as many networks in use have it (its real twin: BatchNorm2d).
+    """Batch norm of the real and of the imaginary part apart, as many networks in use have it.
 
     It is neither complex-linear nor equivariant: parts are centred and scaled without regard to each other. It
-    starts with E|y|² = 1, as the other complex norms do, and not with 1 for each part.
+    starts with E|y|² = 1, as the other complex norms do, and not with 1 for each part. Real twin: `nn.BatchNorm2d`.
+
+    Formula:
+        y = norm(Re x) + j norm(Im x),   norm(u) = γ (u - mean u) / sqrt(var u + ε) + β, γ and β for every plane
+
+    Source:
+        Ioffe and Szegedy 2015, of both parts: the code of DCCRN (Hu et al. 2020) has it.
 
     Args:
         features: complex features.
