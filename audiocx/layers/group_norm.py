@@ -44,10 +44,16 @@ def _check_groups(features: int, groups: int) -> None:
 
 
 class ComplexGroupNorm(PlanarLayer):
-    """y = γ (x - μ) / sqrt(E|x - μ|² + ε) + β, with the mean over the features and frequencies of a group.
+    """Norm by the complex mean and the deviation of a group of features over frequencies.
 
     μ is the complex mean and γ is real: without β a global phase passes through. E|y|² = γ² before β (not 1 for
-    each part). After Wu and He 2018, with the modulus for the absolute value.
+    each part).
+
+    Formula:
+        y = γ (x - μ) / sqrt(E|x - μ|² + ε) + β,   means over a group and the frequencies of a frame
+
+    Source:
+        Wu and He 2018, with the modulus for the absolute value.
 
     Args:
         features: complex features.
@@ -82,9 +88,15 @@ class ComplexGroupNorm(PlanarLayer):
 
 
 class GroupNorm(nn.Module):
-    """Real twin of `ComplexGroupNorm`: y = γ (x - μ) / sqrt(E (x - μ)² + ε) + β.
+    """Real twin of `ComplexGroupNorm`.
 
     Unlike torch's own, it has statistics of every frame unless told otherwise.
+
+    Formula:
+        y = γ (x - μ) / sqrt(E (x - μ)² + ε) + β,   means over a group and the frequencies of a frame
+
+    Source:
+        Wu and He 2018.
 
     Args:
         features: real features.
@@ -118,28 +130,88 @@ class GroupNorm(nn.Module):
 
 
 class ComplexLayerNorm(ComplexGroupNorm):
-    """`ComplexGroupNorm` with all features in one group (layer norm; Ba, Kiros and Hinton 2016)."""
+    """`ComplexGroupNorm` with all features in one group. Without a bias a global phase passes through.
+
+    Formula:
+        y = γ (x - μ) / sqrt(E|x - μ|² + ε) + β,   means over all features and the frequencies of a frame
+
+    Source:
+        Ba, Kiros and Hinton 2016, with the modulus for the absolute value.
+
+    Args:
+        features: complex features.
+        by_frame: every frame has its own statistics, so the norm is causal; else they are over frames, too.
+        bias: add β, a complex number for every feature.
+
+    Shapes:
+        (batch, 2 * feature, frequency, frame) -> the same, or complex (batch, feature, frequency, frame).
+    """
 
     def __init__(self, features: int, *, by_frame: bool = True, bias: bool = True) -> None:
         super().__init__(features, 1, by_frame=by_frame, bias=bias)
 
 
 class LayerNorm(GroupNorm):
-    """Real twin of `ComplexLayerNorm`."""
+    """Real twin of `ComplexLayerNorm`.
+
+    Formula:
+        y = γ (x - μ) / sqrt(E (x - μ)² + ε) + β,   means over all features and the frequencies of a frame
+
+    Source:
+        Ba, Kiros and Hinton 2016.
+
+    Args:
+        features: real features.
+        by_frame: every frame has its own statistics, so the norm is causal; else they are over frames, too.
+        bias: add β.
+
+    Shapes:
+        (batch, feature, frequency, frame) -> the same.
+    """
 
     def __init__(self, features: int, *, by_frame: bool = True, bias: bool = True) -> None:
         super().__init__(features, 1, by_frame=by_frame, bias=bias)
 
 
 class ComplexInstanceNorm(ComplexGroupNorm):
-    """`ComplexGroupNorm` with every feature a group (instance norm; Ulyanov, Vedaldi and Lempitsky 2016)."""
+    """`ComplexGroupNorm` with every feature a group. Without a bias a global phase passes through.
+
+    Formula:
+        y = γ (x - μ) / sqrt(E|x - μ|² + ε) + β,   means over the frequencies of a frame, of each feature alone
+
+    Source:
+        Ulyanov, Vedaldi and Lempitsky 2016, with the modulus for the absolute value.
+
+    Args:
+        features: complex features.
+        by_frame: every frame has its own statistics, so the norm is causal; else they are over frames, too.
+        bias: add β, a complex number for every feature.
+
+    Shapes:
+        (batch, 2 * feature, frequency, frame) -> the same, or complex (batch, feature, frequency, frame).
+    """
 
     def __init__(self, features: int, *, by_frame: bool = True, bias: bool = True) -> None:
         super().__init__(features, features, by_frame=by_frame, bias=bias)
 
 
 class InstanceNorm(GroupNorm):
-    """Real twin of `ComplexInstanceNorm`."""
+    """Real twin of `ComplexInstanceNorm`.
+
+    Formula:
+        y = γ (x - μ) / sqrt(E (x - μ)² + ε) + β,   means over the frequencies of a frame, of each feature alone
+
+    Source:
+        Ulyanov, Vedaldi and Lempitsky 2016.
+
+    Args:
+        features: real features.
+        by_frame: every frame has its own statistics, so the norm is causal; else they are over frames, too.
+        bias: add β.
+
+    Shapes:
+        (batch, feature, frequency, frame) -> the same.
+    """
 
     def __init__(self, features: int, *, by_frame: bool = True, bias: bool = True) -> None:
         super().__init__(features, features, by_frame=by_frame, bias=bias)
