@@ -28,10 +28,16 @@ def _normalise(features: Tensor, scale: Tensor, n_features: int, everywhere: boo
 
 
 class ComplexRMSNorm(PlanarLayer):
-    """y = γ x / sqrt(mean |x|² + ε), with the mean over features and frequencies of every frame.
+    """Norm by the root mean square of the modulus, over features and frequencies of every frame. Phase-equivariant.
 
     No mean is removed and γ is real, so a global phase passes through; no frame sees another, so it is causal.
-    E|y|² = γ² (not 1 for each part). After Zhang and Sennrich 2019, with the modulus for the absolute value.
+    E|y|² = γ² (not 1 for each part).
+
+    Formula:
+        y = γ x / sqrt(mean |x|² + ε),   γ real for every feature
+
+    Source:
+        Zhang and Sennrich 2019, with the modulus for the absolute value.
 
     Args:
         features: complex features.
@@ -58,7 +64,13 @@ class ComplexRMSNorm(PlanarLayer):
 
 
 class RMSNorm(nn.Module):
-    """Real twin of `ComplexRMSNorm`: y = γ x / sqrt(mean x² + ε), over features and frequencies of every frame.
+    """Real twin of `ComplexRMSNorm`, over features and frequencies of every frame.
+
+    Formula:
+        y = γ x / sqrt(mean x² + ε),   γ for every feature
+
+    Source:
+        Zhang and Sennrich 2019.
 
     Args:
         features: real features.
