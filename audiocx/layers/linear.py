@@ -16,7 +16,13 @@ def map_features(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 class ComplexLinear(ComplexProduct):
-    """Y = W X + b at every position; the planar form is the real map [[A, -B], [B, A]].
+    """Complex linear map of the features at every position.
+
+    Formula:
+        y = W x + b;   of the planes the real map [[A, -B], [B, A]] with W = A + jB
+
+    Source:
+        Trabelsi et al. 2018, §3.2, for a kernel of one tap.
 
     Args:
         in_features, out_features: complex features.
@@ -56,6 +62,12 @@ class ComplexLinear(ComplexProduct):
 
 class RealLinear(nn.Module):
     """Real twin of `ComplexLinear`.
+
+    Formula:
+        y = W x + b
+
+    Source:
+        torch's `nn.Linear`, along the second axis and with the initial weights of the complex twin.
 
     Args:
         in_features, out_features: real features.
