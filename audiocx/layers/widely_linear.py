@@ -21,6 +21,14 @@ from audiocx.layers.planar import PlanarLayer
 class WidelyLinearDepthwise(PlanarLayer):
     """Depthwise convolution over (frequency, frame) with a real 2 x 2 matrix for every feature and tap.
 
+    Real twin: a real depthwise convolution of twice the features, which has half of these weights.
+
+    Formula:
+        y = A * z + B * conj(z),   every feature by itself
+
+    Source:
+        Picinbono and Chevalier 1995, for each tap.
+
     Args:
         features: complex features.
         kernel_size, stride, padding, dilation: over (frequency, frame).
