@@ -17,6 +17,12 @@ class CausalConvolution(nn.Module):
     A transposed convolution goes in with its own padding of frames as large as its reach: of the frames that it
     makes beyond its input the later ones are then dropped, so that none moves forward.
 
+    Formula:
+        y_t = Σ_k W_k x_{t - d k},   k from 0 to taps - 1, d the dilation; before the first frame is the state, or 0
+
+    Source:
+        van den Oord et al. 2016 (WaveNet), §2.1; the state is the usual one of streaming convolutions.
+
     Args:
         convolution: over frames or (frequency, frame), with frame stride 1; without padding of frames, a transposed
             one with dilation * (taps - 1) of it.
