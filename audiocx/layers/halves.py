@@ -11,6 +11,12 @@ from torch import Tensor, nn
 class Halves(nn.Module):
     """Two layers of one kind for the two halves of the planes, which never meet.
 
+    Formula:
+        y = f(Re z) + j g(Im z),   f and g real layers with weights of their own
+
+    Source:
+        The split kernels of Deshpande's report, "The Reality Behind the Optimization of Imaginary Variables".
+
     Args:
         make: makes the real layer of one half.
 
@@ -30,6 +36,12 @@ class Halves(nn.Module):
 
 class RecurrentHalves(nn.Module):
     """Two recurrences of one kind for the two halves of the planes, which never meet.
+
+    Formula:
+        y = f(Re z) + j g(Im z),   f and g real recurrences with weights of their own
+
+    Source:
+        As `Halves`.
 
     Args:
         make: makes the real recurrence of one half.
