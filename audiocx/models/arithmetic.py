@@ -10,7 +10,8 @@ A topology names planes (real feature maps) and gets layers that map planar tens
 - `dual`: a kernel for the real halves and another for the imaginary halves, which never meet between input and
   mask (split kernels, as in Deshpande's report); the parameters of `complex`, half its multiply-adds.
 
-Norms, activations, gates, dropout, pools and recurrences go by the words of `audiocx.models.words`.
+Norms, activations, gates, dropout, pools and recurrences go by the words of `audiocx.models.words`; attention is
+complex where recurrences are.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from audiocx.errors import ConfigError, describe, nearest
+from audiocx.layers.attention import ComplexAttention, RealAttention
 from audiocx.layers.halves import Halves, RecurrentHalves
 from audiocx.layers.initialisation import gain_of
 from audiocx.layers.linear import ComplexLinear, RealLinear
@@ -138,6 +140,14 @@ class Arithmetic(ABC):
             self.make_recurrence(word, in_planes, hidden_planes, reverse=reverse) for reverse in (False, True)
         )
         return BothDirections(there, back, paired=self.paired)
+
+    def attention(
+        self, planes: int, n_heads: int, *, weighting: str = "real", causal: bool = False
+    ) -> nn.Module:
+        """Self-attention over the last axis; `weighting` is that of complex scores, real ones have but one."""
+        if self.complex_layers:
+            return ComplexAttention(planes // 2, n_heads, weighting=weighting, causal=causal)
+        return RealAttention(planes, n_heads, causal=causal)
 
     @abstractmethod
     def norm(self, word: str, planes: int) -> nn.Module:
@@ -286,6 +296,12 @@ class DualArithmetic(RealArithmetic):
         """Real recurrence of each half."""
         layer = look_up("recurrence", word)[1]
         return RecurrentHalves(lambda: layer(in_planes // 2, hidden_planes // 2, reverse=reverse))
+
+    def attention(
+        self, planes: int, n_heads: int, *, weighting: str = "real", causal: bool = False
+    ) -> nn.Module:
+        """Real attention of each half."""
+        return Halves(lambda: RealAttention(planes // 2, n_heads, causal=causal))
 
     def norm(self, word: str, planes: int) -> nn.Module:
         """Real norm of each half."""

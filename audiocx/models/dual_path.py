@@ -15,49 +15,8 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from audiocx.errors import ConfigError, describe
-from audiocx.layers.causal import CausalConvolution
-from audiocx.layers.planar import is_phase_equivariant
 from audiocx.models.arithmetic import Arithmetic, arithmetic_of
-from audiocx.models.topology import check_encoders
-from audiocx.models.words import CENTRING
-
-State = tuple[Tensor, ...]
-
-
-class Encoder(nn.Module):
-    """A convolution that sees no later frame, a norm and an activation.
-
-    Shapes:
-        (batch, plane, frequency, frame) -> (batch, plane', frequency', frame).
-    """
-
-    def __init__(self, convolution: nn.Module, norm: nn.Module, activation: nn.Module) -> None:
-        super().__init__()
-        self.convolution, self.norm, self.activation = convolution, norm, activation
-
-    def forward(self, inputs: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Apply the three."""
-        outputs, state = self.convolution(inputs, state)
-        return self.activation(self.norm(outputs)), state
-
-
-class Decoder(nn.Module):
-    """A transposed convolution over frequency, to a number of frequencies, a norm and an activation.
-
-    Shapes:
-        (batch, plane, frequency, frame) -> (batch, plane', n_frequencies, frame).
-    """
-
-    def __init__(self, convolution: nn.Module, norm: nn.Module, activation: nn.Module) -> None:
-        super().__init__()
-        self.convolution, self.norm, self.activation = convolution, norm, activation
-
-    def forward(self, inputs: Tensor, n_frequencies: int) -> Tensor:
-        """Apply the three."""
-        outputs = self.convolution(inputs, (n_frequencies, inputs.shape[3]))
-        activated: Tensor = self.activation(self.norm(outputs))
-        return activated
+from audiocx.models.topology import Blocks, States, Topology, check_encoders, check_kernels
 
 
 class DualPathBlock(nn.Module):
@@ -111,7 +70,7 @@ class DualPathBlock(nn.Module):
         return outputs + self.frame_linear(over_frames), state
 
 
-class DualPath(nn.Module):
+class DualPath(Topology):
     """Dual-path network in any arithmetic, planar in, planar out.
 
     Args:
@@ -161,53 +120,24 @@ class DualPath(nn.Module):
         super().__init__()
         del n_frequencies
         check_encoders(widths, kernel_sizes, strides)
-        for kernel in kernel_sizes:
-            if kernel[0] % 2 == 0:
-                raise ConfigError(
-                    describe(
-                        "model.network.kernel_sizes: a kernel is even over frequency",
-                        expected="an odd first size",
-                        got=list(kernel),
-                    )
-                )
+        check_kernels(kernel_sizes, causal=True)
         numbers = arithmetic_of(arithmetic) if isinstance(arithmetic, str) else arithmetic
         self.causal = causal
+        blocks = Blocks(numbers, norm, activation, bias)
         counts = [in_planes, *(numbers.planes(width) for width in widths)]
         encoders, decoders = [], []
-        for depth, ((taps, n_frames), stride) in enumerate(zip(kernel_sizes, strides, strict=True)):
+        for depth, (kernel, stride) in enumerate(zip(kernel_sizes, strides, strict=True)):
             outer, inner = counts[depth], counts[depth + 1]
-            convolution = numbers.convolution(
-                outer,
-                inner,
-                (taps, n_frames),
-                (stride, 1),
-                (taps // 2, 0),
-                bias=bias and norm not in CENTRING,
-                activation=activation,
-            )
-            encoders.append(
-                Encoder(
-                    CausalConvolution(convolution, n_frames - 1),
-                    numbers.norm(norm, inner),
-                    numbers.activation(activation, inner),
-                )
-            )
             last = depth == 0
-            word = "none" if last else activation
-            out = out_planes if last else outer
+            encoders.append(blocks.make(outer, inner, kernel, (stride, 1), causal=True))
             decoders.append(
-                Decoder(
-                    numbers.transposed_convolution(
-                        inner,
-                        out,
-                        (taps, 1),
-                        (stride, 1),
-                        (taps // 2, 0),
-                        bias=bias and (last or norm not in CENTRING),
-                        activation=word,
-                    ),
-                    numbers.norm("none" if last else norm, out),
-                    numbers.activation(word, out),
+                blocks.make(
+                    inner,
+                    out_planes if last else outer,
+                    (kernel[0], 1),
+                    (stride, 1),
+                    transposed=True,
+                    last=last,
                 )
             )
         self.encoders, self.decoders = nn.ModuleList(encoders), nn.ModuleList(decoders)
@@ -225,42 +155,16 @@ class DualPath(nn.Module):
             for _ in range(n_blocks)
         )
 
-    @property
-    def phase_equivariant(self) -> bool:
-        """A global phase on the input turns the output by the same phase."""
-        return is_phase_equivariant(self)
-
-    def forward(self, planes: Tensor) -> Tensor:
+    def run(self, planes: Tensor, states: States) -> Tensor:
         """Map planes (batch, in_planes, frequency, frame) to (batch, out_planes, frequency, frame)."""
-        return self._run(planes, None)[0]
-
-    def step(self, planes: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Map the next piece of a stream; pieces with the state between them equal the whole.
-
-        Args:
-            planes: (batch, in_planes, frequency, frame).
-            state: what the call before returned; None starts a stream.
-        """
-        return self._run(planes, state)
-
-    def _run(self, planes: Tensor, state: State | None) -> tuple[Tensor, State]:
-        before = iter(state) if state is not None else None
-        after: list[Tensor] = []
-
-        def advance(layer: nn.Module, inputs: Tensor) -> Tensor:
-            outputs, layer_state = layer(inputs, None if before is None else next(before))
-            if layer_state is not None:
-                after.append(layer_state)
-            return outputs
-
         outputs = planes
         skips, sizes = [], []
         for encoder in self.encoders:
-            sizes.append(outputs.shape[2])
-            outputs = advance(encoder, outputs)
+            sizes.append(outputs.shape[2:])
+            outputs = states.through(encoder, outputs)
             skips.append(outputs)
         for block in self.blocks:
-            outputs = advance(block, outputs)
+            outputs = states.through(block, outputs)
         for decoder, size in zip(reversed(self.decoders), reversed(sizes), strict=True):
-            outputs = decoder(outputs + skips.pop(), size)
-        return outputs, tuple(after)
+            outputs, _ = decoder(outputs + skips.pop(), None, size)
+        return outputs
