@@ -1,12 +1,7 @@
 """Recurrent layers, over the last axis of their input: `layer(inputs, state) -> outputs, state`.
 
-Gated linear recurrence (a complex form of minGRU, Feng et al. 2024, and of HGRN, Qin et al. 2023):
-
-    z_t = B x_t + b,   a_t = σ(W_a [x_t] + b_a),   o_t = σ(W_o [x_t] + b_o)
-    h_t = a_t h_{t-1} + (1 - a_t) z_t,             y_t = o_t h_t
-
-with a complex candidate z and state h, and real gates a and o of the planes [x], or of the moduli |x|. Given no
-state, a layer starts from zeros; pieces run with the state between them equal the whole.
+Here are the gated linear ones and the join of two directions. Given no state, a layer starts from zeros; pieces run
+with the state between them equal the whole.
 """
 
 from __future__ import annotations
@@ -104,6 +99,16 @@ class _GatedLinear(nn.Module, ABC):
 class GatedLinearRecurrence(_GatedLinear, PlanarLayer):
     """Gated linear recurrence with a complex candidate and state, and real gates.
 
+    The gates see the planes [x] or, with `gates="modulus"`, the moduli |x|; then the candidate has no bias, and a
+    global phase passes through. The biases b_a spread the time constants at the start over 1 to 55 frames.
+
+    Formula:
+        z_t = B x_t + b,   a_t = σ(W_a [x_t] + b_a),   o_t = σ(W_o [x_t] + b_o)
+        h_t = a_t h_{t-1} + (1 - a_t) z_t,   y_t = o_t h_t
+
+    Source:
+        minGRU (Feng et al. 2024, §3.1) and HGRN (Qin et al. 2023), with a complex candidate and an output gate.
+
     Args:
         in_features: complex features in.
         hidden: complex features of the state, and out.
@@ -136,6 +141,13 @@ class GatedLinearRecurrence(_GatedLinear, PlanarLayer):
 class RealGatedLinearRecurrence(_GatedLinear):
     """Real twin of `GatedLinearRecurrence`: a real candidate and state, a gate for every real feature.
 
+    Formula:
+        z_t = B x_t + b,   a_t = σ(W_a x_t + b_a),   o_t = σ(W_o x_t + b_o)
+        h_t = a_t h_{t-1} + (1 - a_t) z_t,   y_t = o_t h_t
+
+    Source:
+        minGRU (Feng et al. 2024, §3.1) and HGRN (Qin et al. 2023), with an output gate.
+
     Args:
         in_features: real features in.
         hidden: real features of the state, and out.
@@ -164,6 +176,12 @@ class RealGatedLinearRecurrence(_GatedLinear):
 
 class BothDirections(nn.Module):
     """A recurrence from the first frame to the last and another back, their outputs side by side.
+
+    Formula:
+        y_t = (there_t(x), back_t(x)),   of each its outputs
+
+    Source:
+        Schuster and Paliwal 1997.
 
     Args:
         forward_layer, backward_layer: the two, the second one made with `reverse`.
