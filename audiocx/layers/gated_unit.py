@@ -1,11 +1,7 @@
 """Complex gated unit (Wolter & Yao 2018), over the last axis: `layer(inputs, state) -> outputs, state`.
 
-    r_t = φ(W_r h_{t-1} + V_r x_t + b_r),   z_t = φ(W_z h_{t-1} + V_z x_t + b_z)
-    c_t = f(U (r_t h_{t-1}) + V x_t + b),   h_t = z_t c_t + (1 - z_t) h_{t-1}
-
-with complex maps, a unitary U, modReLU f (its b stays below 0, as in `unitary_recurrence`) and real gates
-φ(p) = σ(α Re p + (1 - α) Im p), α = σ(α_0) learned for each gate (modSigmoid). Gates start open: their biases are
-4 (1 + j), so the unit starts as a unitary recurrence.
+The bias of its modReLU stays below 0, as in `unitary_recurrence`. Gates start open: their biases are 4 (1 + j), so
+the unit starts as a unitary recurrence.
 """
 
 from __future__ import annotations
@@ -79,6 +75,14 @@ class _GatedUnit(nn.Module, ABC):
 class ComplexGatedUnit(_GatedUnit, PlanarLayer):
     """Complex gated unit with a unitary recurrent matrix. Not phase-equivariant, as its gates see planes.
 
+    Formula:
+        r_t = φ(W_r h_{t-1} + V_r x_t + b_r),   z_t = φ(W_z h_{t-1} + V_z x_t + b_z)
+        c_t = f(U (r_t h_{t-1}) + V x_t + b),   h_t = z_t c_t + (1 - z_t) h_{t-1}
+        φ(p) = σ(α Re p + (1 - α) Im p) with α learned for each gate, f modReLU, U unitary
+
+    Source:
+        Wolter and Yao 2018.
+
     Args:
         in_features: complex features in.
         hidden: complex features of the state, and out.
@@ -131,6 +135,14 @@ def _mixed(kernel: Tensor, share: Tensor) -> Tensor:
 
 class RealGatedUnit(_GatedUnit):
     """Real twin of `ComplexGatedUnit`: an orthogonal recurrent matrix, sigmoid gates and soft thresholds.
+
+    Formula:
+        r_t = σ(W_r h_{t-1} + V_r x_t + b_r),   z_t = σ(W_z h_{t-1} + V_z x_t + b_z)
+        c_t = f(U (r_t h_{t-1}) + V x_t + b),   h_t = z_t c_t + (1 - z_t) h_{t-1}
+        f the soft threshold, U orthogonal
+
+    Source:
+        Wolter and Yao 2018, with real numbers.
 
     Args:
         in_features: real features in.
