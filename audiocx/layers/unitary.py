@@ -52,9 +52,15 @@ def random_unitary(size: int) -> Tensor:
 
 
 class FullUnitary(nn.Module):
-    """Any unitary matrix: W = (I + A)^-1 (I - A) W_0 with A = M - M^H (Wisdom et al. 2016; Helfrich et al. 2018).
+    """Any unitary matrix, by the Cayley map of a skew-Hermitian one.
 
     W_0 is random and fixed and M starts at zero, so that no eigenvalue is out of reach at the start.
+
+    Formula:
+        W = (I + A)^-1 (I - A) W_0,   A = M - M^H
+
+    Source:
+        Wisdom et al. 2016; Helfrich et al. 2018.
 
     Args:
         size: complex rows and columns.
@@ -86,7 +92,13 @@ class FullUnitary(nn.Module):
 
 
 class FullOrthogonal(nn.Module):
-    """Real twin of `FullUnitary`: W = (I + A)^-1 (I - A) W_0 with A = M - M^T and a random orthogonal W_0.
+    """Real twin of `FullUnitary`: an orthogonal matrix.
+
+    Formula:
+        W = (I + A)^-1 (I - A) W_0,   A = M - M^T, W_0 random and orthogonal
+
+    Source:
+        Helfrich et al. 2018.
 
     Args:
         size: rows and columns.
@@ -115,11 +127,17 @@ class FullOrthogonal(nn.Module):
 
 
 class FactoredUnitary(nn.Module):
-    """W = D_3 R_2 F^-1 D_2 Π R_1 F D_1 (Arjovsky et al. 2016, eq. 6): 7 real parameters a row.
+    """A unitary matrix of seven real parameters a row, as a product of simple ones.
 
-    D are diagonal with phases, R reflections I - 2 v v^H / |v|², F the unitary Fourier transform, Π a fixed
-    permutation. The product is formed once a call, since a product with the matrix costs less than the seven
-    factors at every frame until some thousand features.
+    The product is formed once a call, since a product with the matrix costs less than the seven factors at every
+    frame until some thousand features.
+
+    Formula:
+        W = D_3 R_2 F^-1 D_2 Π R_1 F D_1
+        D diagonal with phases, R = I - 2 v v^H / |v|², F the unitary Fourier transform, Π a fixed permutation
+
+    Source:
+        Arjovsky et al. 2016, eq. 6.
 
     Args:
         size: complex rows and columns.
