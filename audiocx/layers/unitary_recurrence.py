@@ -1,10 +1,8 @@
 """Unitary recurrence (Arjovsky et al. 2016), over the last axis: `layer(inputs, state) -> outputs, state`.
 
-    h_t = f(W h_{t-1} + V x_t),   f(p) = max(|p| + b, 0) p / |p|
-
-with a unitary W, so that neither the state nor its gradient grows or fades by W, and modReLU f, which lets a global
-phase pass through. b = -softplus(β) stays below 0: above it, zero is a state that f flees from, and every frame of
-silence multiplies gradients. b starts near 0, where the state adds up all frames: unit input has E|h_t|² = t.
+Neither the state nor its gradient grows or fades by a unitary W. b = -softplus(β) stays below 0: above it, zero is
+a state that modReLU flees from, and every frame of silence multiplies gradients. b starts near 0, where the state
+adds up all frames: unit input has E|h_t|² = t.
 """
 
 from __future__ import annotations
@@ -71,6 +69,12 @@ class _UnitaryRecurrence(nn.Module, ABC):
 class UnitaryRecurrence(_UnitaryRecurrence, PlanarLayer):
     """Recurrence with a unitary matrix and modReLU. Phase-equivariant.
 
+    Formula:
+        h_t = f(W h_{t-1} + V x_t),   f(p) = max(|p| + b, 0) p / |p|, W unitary, b < 0
+
+    Source:
+        Arjovsky et al. 2016; the full matrix after Wisdom et al. 2016 and Helfrich et al. 2018.
+
     Args:
         in_features: complex features in.
         hidden: complex features of the state, and out.
@@ -109,6 +113,12 @@ class UnitaryRecurrence(_UnitaryRecurrence, PlanarLayer):
 
 class OrthogonalRecurrence(_UnitaryRecurrence):
     """Real twin of `UnitaryRecurrence`: any orthogonal matrix, and soft thresholds for modReLU.
+
+    Formula:
+        h_t = f(W h_{t-1} + V x_t),   f(p) = max(|p| + b, 0) sign(p), W orthogonal, b < 0
+
+    Source:
+        Arjovsky et al. 2016, with real numbers.
 
     Args:
         in_features: real features in.
