@@ -1,11 +1,7 @@
 """Linear recurrent unit (Orvieto et al. 2023), over the last axis: `layer(inputs, state) -> outputs, state`.
 
-    h_t = λ h_{t-1} + γ B x_t,   y_t = C h_t + D x_t,   λ = exp(-exp(ν) + jθ),  θ = exp(θ_log),  γ = exp(γ_log)
-
-with complex h, B, C and a diagonal λ that stays inside the unit disc for every ν. It starts on a ring, with
-γ = sqrt(1 - |λ|²), so that white input of unit power has a state of unit power. D is diagonal, and is there when
-as many features leave as enter. All maps are linear, so the unit lets a global phase pass through; it needs an
-activation around it.
+The diagonal λ stays inside the unit disc whatever an optimizer does. It starts on a ring, with γ = sqrt(1 - |λ|²),
+so that white input of unit power has a state of unit power. The unit is linear: it needs an activation around it.
 """
 
 from __future__ import annotations
@@ -120,6 +116,16 @@ class _LinearRecurrence(nn.Module, ABC):
 class LinearRecurrence(_LinearRecurrence, PlanarLayer):
     """Linear recurrent unit with a complex state. Phase-equivariant.
 
+    All maps are linear, so a global phase passes through. D is diagonal, and is there when as many features leave
+    as enter.
+
+    Formula:
+        h_t = λ h_{t-1} + γ B x_t,   y_t = C h_t + D x_t
+        λ = exp(-exp(ν) + jθ),   θ = exp(θ_log),   γ = exp(γ_log)
+
+    Source:
+        Orvieto et al. 2023, §3.3 and §3.4.
+
     Args:
         in_features: complex features in.
         hidden: complex features of the state, and out.
@@ -174,7 +180,14 @@ class LinearRecurrence(_LinearRecurrence, PlanarLayer):
 
 
 class RealLinearRecurrence(_LinearRecurrence):
-    """Real twin of `LinearRecurrence`: a real state and λ = exp(-exp(ν)), which decays and cannot oscillate.
+    """Real twin of `LinearRecurrence`: a real state, which decays and cannot oscillate.
+
+    Formula:
+        h_t = λ h_{t-1} + γ B x_t,   y_t = C h_t + D x_t
+        λ = exp(-exp(ν)),   γ = exp(γ_log)
+
+    Source:
+        Orvieto et al. 2023, §3.3 and §3.4, with real numbers.
 
     Args:
         in_features: real features in.
