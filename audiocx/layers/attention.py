@@ -106,6 +106,20 @@ def _complex_product(real: Tensor, imaginary: Tensor, value: Tensor) -> Tensor:
 class ComplexAttention(PlanarLayer):
     """Multi-head self-attention over the last axis with complex maps and conjugate products. Phase-equivariant.
 
+    Queries and keys are scaled to unit power; with `rotary` they are turned by the phase e^{jmω_i} of their frame
+    m. The weights A are, by the word `weighting`:
+
+    - `real`: softmax(Re s), one real attention over planes;
+    - `modulus`: softmax(|s|);
+    - `modulus_phase`: softmax(|s|) e^{j∠s}, which gives back the phase of the query against the key;
+    - `split`: softmax(Re s) + j softmax(Im s).
+
+    Formula:
+        s_ij = q_i k_j^H / sqrt(d),   y_i = W_o Σ_j A_ij v_j,   q, k, v complex maps of x
+
+    Source:
+        Eilers and Jiang 2023; rotary phase after Su et al. 2021.
+
     Args:
         features: complex features in and out.
         n_heads: heads, which share the features among them.
@@ -166,7 +180,13 @@ class ComplexAttention(PlanarLayer):
 
 
 class RealAttention(nn.Module):
-    """Real twin of `ComplexAttention`: softmax(q k^T / sqrt(d)) V, with rotary phase on pairs of features.
+    """Real twin of `ComplexAttention`, with rotary phase on pairs of features.
+
+    Formula:
+        s_ij = q_i k_j^T / sqrt(d),   y_i = W_o Σ_j softmax(s)_ij v_j,   d counts pairs
+
+    Source:
+        Vaswani et al. 2017, eq. 1; rotary phase after Su et al. 2021.
 
     Args:
         features: real features in and out.
