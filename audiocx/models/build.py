@@ -52,6 +52,27 @@ def build(config: Any, **arguments: Any) -> Any:
     return config
 
 
+def with_defaults(config: Any) -> Any:
+    """Return a plain config in which each target's parameters that it leaves out have their defaults.
+
+    Two configs of one model are then equal, though one was written before a parameter was there.
+
+    Raises:
+        ConfigError: a target cannot be imported or is no module.
+    """
+    if isinstance(config, Mapping):
+        found = {key: with_defaults(value) for key, value in config.items()}
+        if "_target_" in config:
+            target = import_module_class(str(config["_target_"]), where="model: _target_")
+            for name, parameter in inspect.signature(target).parameters.items():
+                if parameter.default is not inspect.Parameter.empty:
+                    found.setdefault(name, parameter.default)
+        return found
+    if isinstance(config, Sequence) and not isinstance(config, str):
+        return [with_defaults(value) for value in config]
+    return config
+
+
 def import_paths(config: Any) -> Iterator[str]:
     """Find everything in a plain config that could be imported, at any depth."""
     if isinstance(config, str):

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from audiocx.errors import CheckpointError, describe
+from audiocx.models.build import with_defaults
 from audiocx.models.checkpoint import load
 from audiocx.models.separator import Separator
 from audiocx.training.checkpoints import SETTINGS_KEY, Checkpoints
@@ -170,7 +171,7 @@ def fingerprint(separator: Separator) -> str:
 
 
 def _check_model(where: str, wanted: Separator, got: Separator, do: str) -> None:
-    ours, theirs = dict(_leaves(wanted.config, "")), dict(_leaves(got.config, ""))
+    ours, theirs = (dict(_leaves(with_defaults(separator.config), "")) for separator in (wanted, got))
     for name in [*ours, *theirs]:
         if ours.get(name) != theirs.get(name):
             raise CheckpointError(

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from audiocx.errors import ConfigError
+from audiocx.errors import CheckpointError, ConfigError
 from audiocx.inference.stream import Stream
 from audiocx.layers.recurrent import RealGatedLinearRecurrence
 from audiocx.models.arithmetic import ARITHMETICS
@@ -18,6 +18,7 @@ from audiocx.models.dual_path import DualPath
 from audiocx.models.separator import Separator
 from audiocx.models.unet import UNet
 from audiocx.models.words import WORDS
+from audiocx.training.resume import fingerprint, take_weights
 
 BOTTLENECKS = [None, "gated_linear", "lstm", "unitary"]
 IN_PIECES = [1, 2, 15, 12]
@@ -166,6 +167,16 @@ def test_a_network_that_sees_later_frames_goes_through_no_stream(noise):
         with pytest.raises(ConfigError, match=r"step: this network sees later frames.*causal=true"):
             net.step(noise(1, 2, 17, 4))
     assert not separator(level="utterance").causal
+
+
+def test_weights_of_a_config_without_the_newer_words_still_fit(tmp_path):
+    """Yaml files name them now; what was trained before they did goes on."""
+    older, newer = separator(), separator(bottleneck=None, norm="rms")
+    older.save(tmp_path / "model")
+    take_weights(str(tmp_path / "model"), newer, trust=[])
+    assert fingerprint(newer) == fingerprint(older)
+    with pytest.raises(CheckpointError, match=r"network\.bottleneck linear, got null"):
+        take_weights(str(tmp_path / "model"), separator(bottleneck="linear"), trust=[])
 
 
 @pytest.mark.parametrize(
