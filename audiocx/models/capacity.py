@@ -185,5 +185,8 @@ def _written(
     found = {}
     for key in keys:
         value = network.get(key, parameters[key].default)
+        if value is None:  # left to the topology's table
+            default_widths: Any = topology.default_widths  # type: ignore[attr-defined]
+            value = default_widths(network)[key]
         found[key] = list(value) if isinstance(value, Sequence) else value
     return found

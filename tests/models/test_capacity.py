@@ -51,8 +51,9 @@ def with_network(config: dict[str, Any], **keys: Any) -> dict[str, Any]:
 def widths(config: dict[str, Any]) -> list[float]:
     """All widths of a config in a row."""
     network = config["model"]["network"]
-    keys = import_module_class(network["_target_"], where="test").width_keys
-    values = [network[key] for key in keys]
+    topology: Any = import_module_class(network["_target_"], where="test")
+    written = [(key, network.get(key)) for key in topology.width_keys]
+    values = [topology.default_widths(network)[key] if value is None else value for key, value in written]
     return [width for value in values for width in (value if isinstance(value, list) else [value])]
 
 
