@@ -1,6 +1,8 @@
-"""The contract of every conf/model/*.yaml, in every arithmetic that it takes: found, not listed.
+"""The contract of every conf/model/*.yaml, in every arithmetic that it takes and every size that its topology
+declares: found, not listed.
 
-Models run at a narrow width for speed, and at full size on the `meta` device for shapes and counts.
+Models run at a narrow width for speed, and at full size on the `meta` device for shapes and counts. Of those that
+are large even so, sizes and arithmetics other than the yaml's own are in the slow set.
 """
 
 from __future__ import annotations
@@ -30,10 +32,11 @@ from audiocx.models.words import import_path
 CONF = Path(__file__).resolve().parents[2] / "conf"
 STFTS: dict[str, dict[str, Any]] = {}
 NARROW = 6  # widths are divided by this
+LARGE = ("dcunet",)
 
 
 def configs() -> dict[str, dict[str, Any]]:
-    """Every yaml, composed as training composes it, and every one in every other arithmetic."""
+    """Every yaml, composed as training composes it, and every one in every other arithmetic and size."""
     found = {}
     defaults = inspect.signature(MaskingModel).parameters
     for path in sorted((CONF / "model").glob("*.yaml")):
@@ -49,6 +52,11 @@ def configs() -> dict[str, dict[str, Any]]:
             if arithmetic != config["arithmetic"]:
                 found[f"{path.stem}-{arithmetic}"] = {**config, "arithmetic": arithmetic}
                 STFTS[f"{path.stem}-{arithmetic}"] = composed["stft"]
+        topology = import_path(config["network"]["_target_"], where="test")
+        for size in getattr(topology, "sizes", ()):
+            name = "-".join([path.stem, *(f"{key}={value}" for key, value in size.items())])
+            found[name] = {**config, "network": config["network"] | size}
+            STFTS[name] = composed["stft"]
     return found
 
 
@@ -58,25 +66,58 @@ def fits(config: dict[str, Any]) -> bool:
     return pairs or not ARITHMETICS[config["arithmetic"]].paired
 
 
-def separator(config: dict[str, Any], *, narrow: bool = True, n_sources: int = 1) -> Separator:
+def narrowed(network: dict[str, Any]) -> dict[str, Any]:
+    """A network with narrow widths, where its topology says what its widths are."""
+    topology = import_path(network["_target_"], where="test")
+    found = dict(network)
+    for key in getattr(topology, "width_keys", ()):
+        written = network.get(key)
+        if written is None:
+            written = topology.default_widths(network)[key]
+        if isinstance(written, list):
+            found[key] = [max(2, width // NARROW) for width in written]
+        else:
+            found[key] = max(2, written // NARROW)
+    return found
+
+
+def separator(
+    config: dict[str, Any], *, narrow: bool = True, n_sources: int = 1, n_fft: int | None = None
+) -> Separator:
+    """Build one; a small `n_fft` gives it few frequencies, with whole frames that overlap by three quarters."""
     config = copy.deepcopy(config)
-    if narrow and "widths" in config["network"]:
-        config["network"]["widths"] = [max(2, width // NARROW) for width in config["network"]["widths"]]
+    if narrow:
+        config["network"] = narrowed(config["network"])
     stft = next(
         STFTS[name]
         for name, known in ALL.items()
         if known["network"]["_target_"] == config["network"]["_target_"]
     )
+    if n_fft is not None:
+        stft = {**stft, "n_fft": n_fft, "win_length": n_fft, "hop_length": n_fft // 4}
     return Separator.from_config({"task": "enhance", "n_sources": n_sources, "stft": stft, "model": config})
+
+
+def is_large(name: str) -> bool:
+    """Whether a config is one of a large topology, and not the yaml's own."""
+    yaml_name, _, variant = name.partition("-")
+    return yaml_name in LARGE and variant != ""
 
 
 ALL = configs()
 FITTING = {name: config for name, config in ALL.items() if fits(config)}
-every_model = pytest.mark.parametrize("config", FITTING.values(), ids=FITTING.keys())
+every_model = pytest.mark.parametrize(
+    "config",
+    [
+        pytest.param(config, id=name, marks=[pytest.mark.slow] if is_large(name) else [])
+        for name, config in FITTING.items()
+    ],
+)
 
 
-def spectrum(batch: int, channel: int, frame: int, generator: torch.Generator) -> Tensor:
-    return torch.randn(batch, channel, 257, frame, dtype=torch.complex64, generator=generator)
+def spectrum(model: Any, batch: int, channel: int, frame: int, generator: torch.Generator) -> Tensor:
+    shape = (batch, channel, model.n_frequencies, frame)
+    return torch.randn(*shape, dtype=torch.complex64, generator=generator)
 
 
 def test_there_are_models():
@@ -94,11 +135,11 @@ def test_what_does_not_fit_says_so(config):
 @pytest.mark.parametrize(("batch", "channel", "frame"), [(1, 1, 1), (3, 1, 7), (2, 3, 10), (1, 2, 33)])
 def test_shapes(config, batch, channel, frame, generator):
     model = separator(config).model.eval()
-    mixture = spectrum(batch, channel, frame, generator)
+    mixture = spectrum(model, batch, channel, frame, generator)
     mask = model(mixture)
     estimate = model.apply_mask(mixture, mask)
     assert mask.shape[:2] == (batch, 1)
-    assert estimate.shape == (batch, 1, channel, 257, frame)
+    assert estimate.shape == (batch, 1, channel, model.n_frequencies, frame)
     assert mask.dtype == estimate.dtype == torch.complex64
     assert torch.isfinite(torch.view_as_real(estimate)).all()
 
@@ -106,14 +147,14 @@ def test_shapes(config, batch, channel, frame, generator):
 @every_model
 def test_several_sources(config, generator):
     model = separator(config, n_sources=3).model.eval()
-    mixture = spectrum(2, 1, 9, generator)
-    assert model.apply_mask(mixture, model(mixture)).shape == (2, 3, 1, 257, 9)
+    mixture = spectrum(model, 2, 1, 9, generator)
+    assert model.apply_mask(mixture, model(mixture)).shape == (2, 3, 1, model.n_frequencies, 9)
 
 
 @every_model
 def test_items_do_not_see_each_other(config, generator):
     model = separator(config).model.eval()
-    mixture = spectrum(3, 2, 9, generator) * torch.tensor([1.0, 0.01, 30.0]).view(3, 1, 1, 1)
+    mixture = spectrum(model, 3, 2, 9, generator) * torch.tensor([1.0, 0.01, 30.0]).view(3, 1, 1, 1)
     together = model(mixture)
     alone = torch.cat([model(item[None]) for item in mixture])
     torch.testing.assert_close(together, alone, rtol=1e-3, atol=1e-4)
@@ -156,7 +197,7 @@ def test_the_estimate_follows_the_level(config, gain, noise):
 @every_model
 def test_a_level_handed_in_is_taken(config, generator):
     model = separator(config).model.eval()
-    mixture = spectrum(1, 1, 12, generator)
+    mixture = spectrum(model, 1, 1, 12, generator)
     level, _ = model.features.measure_level(mixture, Conditions())
     torch.testing.assert_close(model(mixture, Conditions(level=level)), model(mixture))
     other = model(mixture, Conditions(level=10 * level))
@@ -185,7 +226,7 @@ def test_global_phase_is_as_declared(config, head, generator):
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.05 * torch.randn(parameter.shape, generator=generator))
-    mixture = spectrum(1, 1, 9, generator)
+    mixture = spectrum(model, 1, 1, 9, generator)
     turn = torch.polar(torch.tensor(1.0), torch.tensor(0.8))
 
     def estimate(stft: Tensor) -> Tensor:
@@ -203,7 +244,7 @@ def test_global_phase_is_as_declared(config, head, generator):
 def test_causality_is_as_declared(config, generator):
     """A causal model's mask knows no later frame, and its pieces with state equal the whole; others say so."""
     model = separator(config).model.eval()
-    mixture = spectrum(1, 2, 12, generator)
+    mixture = spectrum(model, 1, 2, 12, generator)
     later = mixture.clone()
     later[..., 7:] *= 3.0
     unchanged = torch.allclose(model(later)[..., :7], model(mixture)[..., :7], rtol=1e-4, atol=1e-5)
@@ -222,7 +263,7 @@ def test_causality_is_as_declared(config, generator):
 @every_model
 def test_evaluation_is_deterministic_and_leaves_its_input(config, generator):
     model = separator(config).model.eval()
-    mixture = spectrum(1, 1, 9, generator)
+    mixture = spectrum(model, 1, 1, 9, generator)
     before = mixture.clone()
     assert torch.equal(model(mixture), model(mixture))
     assert torch.equal(mixture, before)
@@ -231,14 +272,14 @@ def test_evaluation_is_deterministic_and_leaves_its_input(config, generator):
 @every_model
 def test_training_varies_the_level(config, generator):
     model = separator(config).model.train()
-    mixture = spectrum(1, 1, 9, generator)
+    mixture = spectrum(model, 1, 1, 9, generator)
     assert not torch.equal(model(mixture), model(mixture))
 
 
 @every_model
 def test_state_dict_round_trip(config, generator):
     first, second = separator(config).model.eval(), separator(config).model.eval()
-    mixture = spectrum(1, 1, 9, generator)
+    mixture = spectrum(first, 1, 1, 9, generator)
     assert not torch.equal(first(mixture), second(mixture))
     second.load_state_dict(first.state_dict())
     assert torch.equal(first(mixture), second(mixture))
@@ -252,7 +293,7 @@ def test_no_complex_tensor_inside_the_network(config, generator):
         module.register_forward_hook(
             lambda m, inputs, output: seen.extend(map(is_complex, tree_leaves(output)))
         )
-    model(spectrum(1, 1, 9, generator))
+    model(spectrum(model, 1, 1, 9, generator))
     assert seen
     assert not any(seen)
     assert not any(parameter.is_complex() for parameter in model.parameters())
@@ -286,15 +327,17 @@ def test_compiles_without_a_graph_break(config, generator):
     model = separator(config).model.eval()
     torch._dynamo.reset()
     compiled = torch.compile(model, backend="eager", fullgraph=True)
-    mixture = spectrum(1, 1, 9, generator)
-    torch.testing.assert_close(compiled(mixture), model(mixture), rtol=1e-5, atol=1e-6)
+    mixture = spectrum(model, 1, 1, 9, generator)
+    with torch._dynamo.config.patch(allow_rnn=True):  # without it torch refuses nn.LSTM and nn.GRU
+        outputs = compiled(mixture)
+    torch.testing.assert_close(outputs, model(mixture), rtol=1e-5, atol=1e-6)
 
 
 @every_model
 def test_the_network_exports(config, generator):
     """The planar network exports as it stands; the complex edges belong to the Separator."""
-    model = separator(config).model.eval()
     # Export unrolls the loops of recurrent networks: every band and frame costs time here.
+    model = separator(config, n_fft=64).model.eval()
     planes = torch.randn(1, model.features.n_planes, 33, 3, generator=generator)
     exported = torch.export.export(model.network, (planes,), strict=False)
     torch.testing.assert_close(exported.module()(planes), model.network(planes), rtol=1e-5, atol=1e-6)
@@ -358,7 +401,7 @@ def test_twins_start_with_the_same_response():
             block.convolution.register_forward_hook(
                 lambda m, i, output, name=name: powers[name].append(float(output.detach().square().mean()))
             )
-        model(spectrum(2, 1, 24, torch.Generator().manual_seed(5)))
+        model(spectrum(model, 2, 1, 24, torch.Generator().manual_seed(5)))
     # The complex norm gives E|z|² = 1 to a pair, its twins E x² = 1 to each plane.
     powers["complex_unet"] = [2 * power for power in powers["complex_unet"]]
     for first, second in itertools.combinations(powers.values(), 2):
@@ -370,7 +413,7 @@ def test_twins_start_with_the_same_response():
 @pytest.mark.parametrize("name", ["complex_unet", "split_unet", "complex_dualpath"])
 def test_inductor_gives_the_same(name, generator):
     model = separator(ALL[name]).model.eval()
-    mixture = spectrum(1, 1, 9, generator)
+    mixture = spectrum(model, 1, 1, 9, generator)
     torch._dynamo.reset()
     compiled = torch.compile(model, fullgraph=True)
     torch.testing.assert_close(compiled(mixture), model(mixture), rtol=1e-3, atol=1e-4)
