@@ -203,6 +203,14 @@ class _Transposed(_ComplexConvolution):
 class ComplexConv1d(_Forward):
     """Complex convolution over frames; arguments as in torch, counted in complex features.
 
+    Real twin: `nn.Conv1d` of twice the features.
+
+    Formula:
+        y = W * x + b;   of the parts y_r = A * x_r - B * x_i + b_r,   y_i = B * x_r + A * x_i + b_i with W = A + jB
+
+    Source:
+        Trabelsi et al. 2018, §3.2; W is not conjugated, as in torch.
+
     Shapes:
         (batch, 2 * in, frame) -> (batch, 2 * out, frame'), or complex with half as many.
     """
@@ -213,6 +221,14 @@ class ComplexConv1d(_Forward):
 
 class ComplexConv2d(_Forward):
     """Complex convolution over (frequency, frame); arguments as in torch, counted in complex features.
+
+    Real twin: `nn.Conv2d` of twice the features, with the initial weights of this one.
+
+    Formula:
+        y = W * x + b;   of the parts y_r = A * x_r - B * x_i + b_r,   y_i = B * x_r + A * x_i + b_i with W = A + jB
+
+    Source:
+        Trabelsi et al. 2018, §3.2; W is not conjugated, as in torch.
 
     Shapes:
         (batch, 2 * in, frequency, frame) -> (batch, 2 * out, frequency', frame'), or complex with half as many.
@@ -225,7 +241,14 @@ class ComplexConv2d(_Forward):
 class ComplexConvTranspose1d(_Transposed):
     """Complex transposed convolution over frames, without conjugation as in torch.
 
-    It is the adjoint of `ComplexConv1d` for conjugated weights.
+    It is the adjoint of `ComplexConv1d` for conjugated weights. Real twin: `nn.ConvTranspose1d` of twice the
+    features.
+
+    Formula:
+        y = Wᵀ x + b, the transpose of x = W * y as a matrix, with W complex
+
+    Source:
+        Zeiler et al. 2010, with complex weights as in Trabelsi et al. 2018, §3.2.
 
     Shapes:
         (batch, 2 * in, frame) -> (batch, 2 * out, frame'), or complex with half as many.
@@ -238,7 +261,14 @@ class ComplexConvTranspose1d(_Transposed):
 class ComplexConvTranspose2d(_Transposed):
     """Complex transposed convolution over (frequency, frame), without conjugation as in torch.
 
-    It is the adjoint of `ComplexConv2d` for conjugated weights.
+    It is the adjoint of `ComplexConv2d` for conjugated weights. Real twin: `nn.ConvTranspose2d` of twice the
+    features, with the initial weights of this one.
+
+    Formula:
+        y = Wᵀ x + b, the transpose of x = W * y as a matrix, with W complex
+
+    Source:
+        Zeiler et al. 2010, with complex weights as in Trabelsi et al. 2018, §3.2.
 
     Shapes:
         (batch, 2 * in, frequency, frame) -> (batch, 2 * out, frequency', frame'), or complex with half as many.
