@@ -16,7 +16,7 @@ from audiocx.layers.convolution import block_kernel
 from audiocx.layers.gated_unit_scan import gated_unit_scan
 from audiocx.layers.initialisation import initialise_complex, initialise_real
 from audiocx.layers.planar import PlanarLayer
-from audiocx.layers.sequences import by_frame, from_frames, wide
+from audiocx.layers.sequences import by_frame, from_frames, wide, without_autocast
 from audiocx.layers.unitary import SMALL_SHRINKAGE, FullOrthogonal, FullUnitary
 
 OPEN_GATE = 4.0
@@ -57,7 +57,7 @@ class _GatedUnit(nn.Module, ABC):
         logits = wide(functional.linear(sequences, of_input, gate_bias))
         if state is None:
             state = driven.new_zeros(driven.shape[1], driven.shape[2])
-        with torch.autocast(planar.device.type, enabled=False):
+        with without_autocast(planar):
             bias = -functional.softplus(self.shrinkage)
             states = gated_unit_scan(
                 driven, logits, self.matrix(), of_state, bias, state, reverse=self.reverse

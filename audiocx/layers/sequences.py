@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 from torch import Tensor
 
@@ -26,3 +28,9 @@ def from_frames(sequences: Tensor, places: tuple[int, ...]) -> Tensor:
 def wide(numbers: Tensor) -> Tensor:
     """Half precision as float32: under autocast recurrences stay float32, since errors of a kept state add up."""
     return numbers.float() if numbers.dtype in (torch.float16, torch.bfloat16) else numbers
+
+
+def without_autocast(tensor: Tensor) -> AbstractContextManager[object]:
+    """Leave autocast on the device of a tensor; `meta`, on which multiply-adds are counted, has none."""
+    device = tensor.device.type
+    return nullcontext() if device == "meta" else torch.autocast(device, enabled=False)

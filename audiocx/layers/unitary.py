@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from audiocx.layers.convolution import block_kernel
 from audiocx.layers.gated_scan import exporting
+from audiocx.layers.sequences import without_autocast
 
 SMALLEST_NORM = 1e-12
 
@@ -83,7 +84,7 @@ class FullUnitary(nn.Module):
     def forward(self) -> Tensor:
         """Block form of the matrix."""
         generator = block_kernel(self.skew_real, self.skew_imag)
-        with torch.autocast(generator.device.type, enabled=False):
+        with without_autocast(generator):
             return cayley(generator - generator.mT) @ block_kernel(self.start_real, self.start_imag)
 
     def extra_repr(self) -> str:
@@ -118,7 +119,7 @@ class FullOrthogonal(nn.Module):
 
     def forward(self) -> Tensor:
         """Return the matrix."""
-        with torch.autocast(self.skew.device.type, enabled=False):
+        with without_autocast(self.skew):
             return cayley(self.skew - self.skew.mT) @ self.start
 
     def extra_repr(self) -> str:
@@ -164,7 +165,7 @@ class FactoredUnitary(nn.Module):
 
     def forward(self) -> Tensor:
         """Block form of the matrix."""
-        with torch.autocast(self.angles.device.type, enabled=False):
+        with without_autocast(self.angles):
             fourier = block_kernel(self.fourier_real, self.fourier_imag)
             product = fourier @ self._phases(0)
             product = self._reflect(0, product).unflatten(0, (2, -1))[:, self.permutation].flatten(0, 1)

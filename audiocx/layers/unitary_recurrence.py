@@ -18,7 +18,7 @@ from audiocx.errors import ConfigError, describe, nearest
 from audiocx.layers.convolution import block_kernel
 from audiocx.layers.initialisation import initialise_complex, initialise_real
 from audiocx.layers.planar import PlanarLayer
-from audiocx.layers.sequences import by_frame, from_frames, wide
+from audiocx.layers.sequences import by_frame, from_frames, wide, without_autocast
 from audiocx.layers.unitary import SMALL_SHRINKAGE, FactoredUnitary, FullOrthogonal, FullUnitary
 from audiocx.layers.unitary_scan import unitary_scan
 
@@ -52,7 +52,7 @@ class _UnitaryRecurrence(nn.Module, ABC):
         driven = wide(functional.linear(sequences, self.input_kernel()))
         if state is None:
             state = driven.new_zeros(driven.shape[1], driven.shape[2])
-        with torch.autocast(planar.device.type, enabled=False):
+        with without_autocast(planar):
             states = unitary_scan(
                 driven, self.matrix(), -functional.softplus(self.shrinkage), state, reverse=self.reverse
             )
