@@ -33,7 +33,7 @@ def _run(recurrence: nn.RNNBase, sequences: Tensor, state: Tensor, *, reverse: b
     """Run torch's recurrence over (frame, sequence, feature) from a state (sequence, vector * hidden)."""
     if not len(sequences):
         return sequences.new_zeros(0, sequences.shape[1], recurrence.hidden_size), state
-    vectors = [vector.unsqueeze(0).contiguous() for vector in state.split(recurrence.hidden_size, -1)]
+    vectors = [wide(part).unsqueeze(0).contiguous() for part in state.split(recurrence.hidden_size, -1)]
     if reverse:
         sequences = sequences.flip(0)
     # Under autocast recurrences stay float32, as all of audiocx do: torch would keep the state in half precision.

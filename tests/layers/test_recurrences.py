@@ -133,6 +133,18 @@ def test_state_stays_float32_under_autocast(word, arithmetic):
     )  # those keep their maps in float32 too
 
 
+@every_layer
+def test_takes_what_a_convolution_gives_under_autocast(word, arithmetic):
+    layer, inputs = layer_of(word, arithmetic), numbers(1, 6, 30)
+    expected, _ = layer(inputs)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        outputs, state = layer(inputs.bfloat16())
+        again, _ = layer(inputs.bfloat16(), state)
+    assert outputs.dtype == again.dtype
+    assert state.dtype == torch.float32
+    assert float(((outputs.float() - expected).norm() / expected.norm()).detach()) < 0.03
+
+
 @pytest.mark.parametrize(("word", "arithmetic"), slow_but(FAST))
 def test_compiles_without_a_break(word, arithmetic):
     torch._dynamo.reset()
