@@ -38,6 +38,9 @@ COMMANDS = {
         one_of=("checkpoint=RUN", "estimates=FOLDER"),
     ),
     "enhance": Command("clean audio files with a trained model", "audiocx.apps.enhance:main"),
+    "benchmark": Command(
+        "measure speed and memory beside other libraries", "audiocx.apps.benchmark:benchmark", "benchmark"
+    ),
 }
 
 

@@ -1,0 +1,1 @@
+"""Speed and memory of layers and models beside those of other libraries."""
