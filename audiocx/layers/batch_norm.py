@@ -18,6 +18,7 @@ class WhiteningBatchNorm(PlanarLayer):
     It is neither complex-linear nor equivariant: μ, V and Γ treat the parts of a feature as any pair of reals. (In
     training, while Γ is still a number and β is 0, turning the whole batch turns the output; with fixed statistics
     it does not.)
+
     Γ starts as 1/√2, so that E|y|² = 1. Statistics are float32 at least. Running statistics hold the unbiased
     covariance without ε, and start so that the untrained norm in eval mode is the identity (up to ε). Where a part
     is silent, noise of deviation δ in it comes out as δ/√ε.

@@ -206,7 +206,8 @@ class ComplexConv1d(_Forward):
     Real twin: `nn.Conv1d` of twice the features.
 
     Formula:
-        y = W * x + b;   of the parts y_r = A * x_r - B * x_i + b_r,   y_i = B * x_r + A * x_i + b_i with W = A + jB
+        y = W * x + b;   with W = A + jB of the parts
+        y_r = A * x_r - B * x_i + b_r,   y_i = B * x_r + A * x_i + b_i
 
     Source:
         Trabelsi et al. 2018, §3.2; W is not conjugated, as in torch.
@@ -225,7 +226,8 @@ class ComplexConv2d(_Forward):
     Real twin: `nn.Conv2d` of twice the features, with the initial weights of this one.
 
     Formula:
-        y = W * x + b;   of the parts y_r = A * x_r - B * x_i + b_r,   y_i = B * x_r + A * x_i + b_i with W = A + jB
+        y = W * x + b;   with W = A + jB of the parts
+        y_r = A * x_r - B * x_i + b_r,   y_i = B * x_r + A * x_i + b_i
 
     Source:
         Trabelsi et al. 2018, §3.2; W is not conjugated, as in torch.
