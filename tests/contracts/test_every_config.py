@@ -66,6 +66,22 @@ def test_every_option_composes(option):
         assert container[key] == value
 
 
+@pytest.mark.parametrize("path", sorted((CONF / "experiment").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_experiment_composes(path):
+    written = yaml.safe_load(path.read_text())
+    chosen = {
+        group.split()[-1].strip("/"): name
+        for entry in written.pop("defaults")
+        for group, name in entry.items()
+    }
+    with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
+        config = compose("train", overrides=[f"experiment={path.stem}"], return_hydra_config=True)
+    assert {group: config.hydra.runtime.choices[group] for group in chosen} == chosen
+    for group, values in written.items():
+        for key, value in values.items():
+            assert config[group][key] == value
+
+
 def test_numbers_of_the_stft_stand_in_one_place():
     for path in FILES:
         if path.parent.name in ("stft", "loss"):  # a loss may look at another resolution
