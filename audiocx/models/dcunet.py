@@ -20,10 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from audiocx.errors import ConfigError, describe
-from audiocx.layers.planar import is_phase_equivariant
 from audiocx.models.arithmetic import Arithmetic, arithmetic_of
-from audiocx.models.topology import check_encoders
-from audiocx.models.words import CENTRING
+from audiocx.models.topology import Blocks, States, Topology, check_encoders
 
 Pair = tuple[int, int]
 
@@ -60,24 +58,7 @@ LARGE_WIDTHS = (45, 45) + (90,) * 7 + (128,)
 """Encoders of the large form, whose decoders all have as many features as the last encoder but one."""
 
 
-class Decoder(nn.Module):
-    """A transposed convolution to a given size, a norm and an activation.
-
-    Shapes:
-        (batch, plane, frequency, frame) -> (batch, plane', *size).
-    """
-
-    def __init__(self, convolution: nn.Module, norm: nn.Module, activation: nn.Module) -> None:
-        super().__init__()
-        self.convolution, self.norm, self.activation = convolution, norm, activation
-
-    def forward(self, inputs: Tensor, size: Sequence[int]) -> Tensor:
-        """Apply the three."""
-        activated: Tensor = self.activation(self.norm(self.convolution(inputs, size)))
-        return activated
-
-
-class DCUNet(nn.Module):
+class DCUNet(Topology):
     """DCUNet in any arithmetic, planar in, planar out. It sees later frames.
 
     Args:
@@ -129,37 +110,26 @@ class DCUNet(nn.Module):
         numbers = arithmetic_of(arithmetic) if isinstance(arithmetic, str) else arithmetic
         self.arithmetic, self.pad_frames = numbers, pad_frames
         self.frame_stride = math.prod(frames for _, frames in table.strides)
+        blocks = Blocks(numbers, norm, activation, bias)
         counts = [in_planes, *(numbers.planes(width) for width in widths)]
-        biased = bias and norm not in CENTRING
         encoders, decoders = [], []
         for level, (kernel, stride) in enumerate(zip(table.kernel_sizes, table.strides, strict=True)):
-            padding = [size // 2 for size in kernel]
-            encoder = numbers.convolution(
-                counts[level], counts[level + 1], kernel, stride, padding, bias=biased, activation=activation
-            )
-            encoders.append(
-                nn.Sequential(
-                    encoder,
-                    numbers.norm(norm, counts[level + 1]),
-                    numbers.activation(activation, counts[level + 1]),
-                )
-            )
-            last, deepest = level == 0, level == len(widths) - 1
-            # What comes from below, and from the deepest but one encoder on a skip beside it.
-            below = 0 if deepest else (counts[-2] if large else counts[level + 1])
-            out = out_planes if last else (counts[-2] if large else counts[level])
-            word = "none" if last else activation
-            decoder = numbers.transposed_convolution(
-                below + counts[level + 1],
-                out,
-                kernel,
-                stride,
-                padding,
-                bias=bias if last else biased,
-                activation=word,
-            )
+            outer, inner = counts[level], counts[level + 1]
+            deepest, last = level == len(widths) - 1, level == 0
+            encoders.append(blocks.make(outer, inner, kernel, stride))
+            if large:
+                outer, below = counts[-2], counts[-2]
+            else:
+                below = inner
             decoders.append(
-                Decoder(decoder, numbers.norm("none" if last else norm, out), numbers.activation(word, out))
+                blocks.make(
+                    inner if deepest else below + inner,  # what comes from below, and the skip
+                    out_planes if last else outer,
+                    kernel,
+                    stride,
+                    transposed=True,
+                    last=last,
+                )
             )
         self.encoders, self.decoders = nn.ModuleList(encoders), nn.ModuleList(decoders)
 
@@ -175,12 +145,7 @@ class DCUNet(nn.Module):
         """
         return {"widths": list(_table(network.get("depth", 10), network.get("large", False)).widths)}
 
-    @property
-    def phase_equivariant(self) -> bool:
-        """A global phase on the input turns the output by the same phase."""
-        return is_phase_equivariant(self)
-
-    def forward(self, planes: Tensor) -> Tensor:
+    def run(self, planes: Tensor, states: States) -> Tensor:
         """Map planes (batch, in_planes, frequency, frame) to (batch, out_planes, frequency, frame)."""
         n_frames = planes.shape[3]
         outputs = planes
@@ -190,11 +155,11 @@ class DCUNet(nn.Module):
         sizes = []
         for encoder in self.encoders:
             sizes.append(outputs.shape[2:])
-            outputs = encoder(outputs)
+            outputs = states.through(encoder, outputs)
             skips.append(outputs)
-        outputs = skips.pop()
+        skips.pop()  # the deepest goes on by itself
         for decoder, size in zip(reversed(self.decoders), reversed(sizes), strict=True):
-            outputs = decoder(outputs, size)
+            outputs = states.through(decoder, outputs, size)
             if skips:
                 outputs = self.arithmetic.concatenate((outputs, skips.pop()))
         return outputs[..., :n_frames] if self.pad_frames else outputs

@@ -58,7 +58,7 @@ def test_published_sizes(size, kernels, gmacs):
 
 def test_multiply_adds_of_a_layer_by_hand():
     """17 x 5 places: 64 features from 64 through 5 x 3 taps, four real products each."""
-    net = nn.Sequential(nn.Identity(), composed().model.network.encoders[4][0])
+    net = nn.Sequential(nn.Identity(), composed().model.network.encoders[4].convolution)
 
     class Whole(nn.Module):
         def forward(self, spectrum: torch.Tensor) -> torch.Tensor:
