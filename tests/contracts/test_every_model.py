@@ -336,6 +336,7 @@ def test_compiles_without_a_graph_break(config, generator):
     torch.testing.assert_close(outputs, model(mixture), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:The tensor attributes")  # of torch's recurrences
 @every_model
 def test_the_network_exports(config, generator):
     """The planar network exports as it stands; the complex edges belong to the Separator."""
