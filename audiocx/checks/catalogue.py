@@ -46,7 +46,12 @@ FRAMES = (2, 4, 9)
 def _convolution(name: str, make: Callable[..., nn.Module], shape: tuple[int, ...], **options: Any) -> Entry:
     options = {"kernel_size": 3, "padding": 1, **options}
     return Entry(
-        name, "convolution", lambda: make(4, 4, **options), shape, reference=reference_maps.convolution
+        name,
+        "convolution",
+        lambda: make(4, 4, **options),
+        shape,
+        reference=reference_maps.convolution,
+        holomorphic=True,
     )
 
 
@@ -59,6 +64,7 @@ def _causal(name: str, make: Callable[..., nn.Module], shape: tuple[int, ...], *
         shape,
         reference=reference_maps.causal_convolution,
         has_state=True,
+        holomorphic=True,
     )
 
 
@@ -104,6 +110,7 @@ LINEAR = [
             ("ComplexLinear", lambda: ComplexLinear(4, 3), reference_maps.linear),
             ("ComplexLinear, no bias", lambda: ComplexLinear(4, 3, bias=False), reference_maps.linear),
         ],
+        holomorphic=True,
     ),
     Entry("RealLinear", "linear", lambda: RealLinear(4, 3), MAPS, "real", reference_maps.real_linear),
     Entry(
@@ -186,7 +193,6 @@ ACTIVATIONS = [
             ("CReLU", activation.CReLU, reference_elementwise.c_relu),
             ("LeakyCReLU", activation.LeakyCReLU, reference_elementwise.leaky_c_relu),
             ("CPReLU", lambda: activation.CPReLU(4), reference_elementwise.c_prelu),
-            ("ZReLU", activation.ZReLU, reference_elementwise.z_relu),
             ("ModReLU", lambda: activation.ModReLU(4), reference_elementwise.mod_relu),
             ("Cardioid", activation.Cardioid, reference_elementwise.cardioid),
             ("PolarTanh", activation.PolarTanh, reference_elementwise.polar_tanh),
@@ -198,6 +204,14 @@ ACTIVATIONS = [
                 reference_elementwise.siglog,
             ),
         ],
+    ),
+    Entry(
+        "ZReLU",
+        "activation",
+        activation.ZReLU,
+        MAPS,
+        reference=reference_elementwise.z_relu,
+        holomorphic=True,
     ),
     Entry(
         "SoftThreshold",
@@ -246,6 +260,7 @@ DROPOUTS = [
         ],
         training=True,
         draws=True,
+        holomorphic=True,
         without=DRAWS,
     ),
     *entries(
@@ -263,6 +278,7 @@ DROPOUTS = [
                 reference_elementwise.identity,
             ),
         ],
+        holomorphic=True,
     ),
 ]
 
@@ -281,6 +297,7 @@ POOLS = entries(
             reference_maps.mean_of_windows,
         ),
     ],
+    holomorphic=True,
 )
 
 ENTRIES: tuple[Entry, ...] = (

@@ -13,7 +13,7 @@ from audiocx.layers.recurrent import BothDirections, GatedLinearRecurrence, Real
 from audiocx.layers.unitary import FactoredUnitary, FullOrthogonal, FullUnitary
 from audiocx.layers.unitary_recurrence import OrthogonalRecurrence, UnitaryRecurrence
 
-SEQUENCES = (2, 4, 3, 9)  # (batch, feature, place, frame)
+SEQUENCES = (2, 4, 3, 7)  # (batch, feature, place, frame)
 
 FACTORED = 1e-6
 """The factored matrix keeps its Fourier transform in float32."""
@@ -33,7 +33,6 @@ RECURRENCES = [
                 lambda: GatedLinearRecurrence(4, 3, gates="modulus"),
                 reference_recurrences.gated_linear,
             ),
-            ("LinearRecurrence", lambda: LinearRecurrence(4, 4), reference_recurrences.linear),
             (
                 "QuasiComplexRecurrence, LSTM",
                 lambda: QuasiComplexRecurrence(4, 3),
@@ -48,6 +47,15 @@ RECURRENCES = [
             ("UnitaryRecurrence", lambda: UnitaryRecurrence(4, 3), reference_recurrences.unitary),
         ],
         has_state=True,
+    ),
+    Entry(
+        "LinearRecurrence",
+        "recurrence",
+        lambda: LinearRecurrence(4, 4),
+        SEQUENCES,
+        reference=reference_recurrences.linear,
+        has_state=True,
+        holomorphic=True,
     ),
     Entry(
         "UnitaryRecurrence, factored matrix",
