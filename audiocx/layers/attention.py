@@ -72,9 +72,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, weighting: str, *, causal:
     values = value.flatten(-2)
     if weighting == "real":
         # Re(q k^H) is the real product of planes.
-        weighted = functional.scaled_dot_product_attention(
-            query.flatten(-2), key.flatten(-2), values, is_causal=causal, scale=scale
-        )
+        weighted = _attend_real(query.flatten(-2), key.flatten(-2), values, scale, causal=causal)
         return weighted.unflatten(-1, value.shape[-2:])
     real_key, imaginary_key = key.unbind(-2)
     turned_key = torch.cat((-imaginary_key, real_key), -1)  # jk; Im(q k^H) = Re(q (jk)^H)
@@ -90,6 +88,16 @@ def attend(query: Tensor, key: Tensor, value: Tensor, weighting: str, *, causal:
     if weighting == "modulus":
         return (weights @ values).unflatten(-1, value.shape[-2:])
     return _complex_product(weights * (real / modulus), weights * (imaginary / modulus), value)
+
+
+def _attend_real(query: Tensor, key: Tensor, value: Tensor, scale: float, *, causal: bool) -> Tensor:
+    """Torch's attention over (..., frame, feature), on four axes: ONNX takes no others."""
+    leading = query.shape[:-2]
+    query, key, value = (
+        numbers.reshape(1, math.prod(leading), *numbers.shape[-2:]) for numbers in (query, key, value)
+    )
+    weighted = functional.scaled_dot_product_attention(query, key, value, is_causal=causal, scale=scale)
+    return weighted.reshape(*leading, *weighted.shape[-2:])
 
 
 def _softmax(scores: Tensor, mask: Tensor | None) -> Tensor:
@@ -220,12 +228,9 @@ class RealAttention(nn.Module):
         if self.rotary:
             query, key = rotary_phase(query), rotary_phase(key)
         # d counts pairs, so scores are as large as the real parts of complex ones.
-        weighted = functional.scaled_dot_product_attention(
-            query.flatten(-2),
-            key.flatten(-2),
-            value.flatten(-2),
-            is_causal=self.causal,
-            scale=1.0 / math.sqrt(query.shape[-1]),
+        scale = 1.0 / math.sqrt(query.shape[-1])
+        weighted = _attend_real(
+            query.flatten(-2), key.flatten(-2), value.flatten(-2), scale, causal=self.causal
         )
         joined = weighted.movedim(-3, 1).movedim(-1, 2)  # (batch, head, feature, ..., frame)
         return self.output(joined.flatten(1, 2))
