@@ -38,6 +38,9 @@ COMMANDS = {
         one_of=("checkpoint=RUN", "estimates=FOLDER"),
     ),
     "enhance": Command("clean audio files with a trained model", "audiocx.apps.enhance:main"),
+    "check-layers": Command(
+        "prove what complex layers must hold, also your own", "audiocx.apps.check_layers:main"
+    ),
     "benchmark": Command(
         "measure speed and memory beside other libraries", "audiocx.apps.benchmark:benchmark", "benchmark"
     ),

@@ -79,7 +79,7 @@ class Entry:
         """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            layer = self.make().to(dtype)
+            layer = _of_type(self.make(), dtype)
             with torch.no_grad():
                 for parameter in layer.parameters():
                     parameter.add_(SIZE * torch.randn_like(parameter))
@@ -132,7 +132,7 @@ class Entry:
             return planes, self.on_planes(layer)(self.planes(dtype, seed=6))[1]
 
     def declares(self, layer: nn.Module) -> bool | None:
-        """Whether the layer, or those that it wraps, say that they let a global phase pass; None: it says nothing."""
+        """Whether the layer, or those that it wraps, say that a global phase passes; None: it says nothing."""
         declared = getattr(layer, "phase_equivariant", None)
         if declared is None and self.must_declare:
             return is_phase_equivariant(layer)
@@ -177,6 +177,17 @@ def entries(family: str, shape: tuple[int, ...], rows: Sequence[Row], **options:
     return [
         Entry(name, family, make, shape, reference=reference, **options) for name, make, reference in rows
     ]
+
+
+def _of_type(layer: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """Turn all numbers into a type; `to` would make complex parameters real."""
+
+    def turn(tensor: Tensor) -> Tensor:
+        if tensor.is_complex():
+            return tensor.to(dtype.to_complex())
+        return tensor.to(dtype) if tensor.is_floating_point() else tensor
+
+    return layer._apply(turn)
 
 
 def _buffers(layer: nn.Module) -> list[tuple[str, Tensor]]:

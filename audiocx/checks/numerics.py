@@ -73,7 +73,7 @@ def check_gradients(entry: Entry, *, thorough: bool = False) -> None:
 
 
 def check_edges(entry: Entry) -> None:
-    """Outputs and gradients are finite in float32 at zeros, denormals, constants and where sound ends in silence."""
+    """Outputs and gradients are finite in float32 at zeros, denormals, constants and where sound ends."""
     layer = entry.layer()
     on_planes = entry.on_planes(layer)
     planes = entry.planes(torch.float32)

@@ -83,8 +83,6 @@ def _process(rank: int, folder: str, given: list[str | Entry]) -> None:
         "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=len(SHARDS)
     )
     items = slice(*SHARDS[rank])
-    found = {
-        entry.name: results(entry, layer, items) for entry, layer in zip(entries, layers, strict=True)
-    }
+    found = {entry.name: results(entry, layer, items) for entry, layer in zip(entries, layers, strict=True)}
     torch.save(found, Path(folder) / f"{rank}.pt")
     distributed.destroy_process_group()
