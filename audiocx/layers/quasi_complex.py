@@ -1,9 +1,5 @@
 """Quasi-complex LSTM and GRU (DCCRN, Hu et al. 2020), over the last axis: `layer(inputs, state) -> outputs, state`.
 
-Two real recurrences R and I run over the real and over the imaginary parts:
-
-    Y = (R(X_r) - I(X_i)) + j (I(X_r) + R(X_i))
-
 Their gates see one part each, so there is no complex state and a global phase does not pass through.
 """
 
@@ -16,7 +12,7 @@ from torch import Tensor, nn
 
 from audiocx.errors import ConfigError, describe, nearest
 from audiocx.layers.planar import PlanarLayer
-from audiocx.layers.sequences import by_frame, from_frames, wide
+from audiocx.layers.sequences import by_frame, from_frames, wide, without_autocast
 
 CELLS: dict[str, tuple[Callable[[int, int], nn.RNNBase], int]] = {"lstm": (nn.LSTM, 2), "gru": (nn.GRU, 1)}
 """torch's recurrence and how many vectors its state has, by word."""
@@ -37,7 +33,7 @@ def _run(recurrence: nn.RNNBase, sequences: Tensor, state: Tensor, *, reverse: b
     if reverse:
         sequences = sequences.flip(0)
     # Under autocast recurrences stay float32, as all of audiocx do: torch would keep the state in half precision.
-    with torch.autocast(sequences.device.type, enabled=False):
+    with without_autocast(sequences):
         outputs, last = recurrence(wide(sequences), tuple(vectors) if len(vectors) > 1 else vectors[0])
     if reverse:
         outputs = outputs.flip(0)
@@ -46,6 +42,12 @@ def _run(recurrence: nn.RNNBase, sequences: Tensor, state: Tensor, *, reverse: b
 
 class QuasiComplexRecurrence(PlanarLayer):
     """Two real LSTMs or GRUs, each of which runs over both parts in one call. Not phase-equivariant.
+
+    Formula:
+        y = (R(x_r) - I(x_i)) + j (I(x_r) + R(x_i)),   R and I real LSTMs or GRUs
+
+    Source:
+        DCCRN, Hu et al. 2020.
 
     Args:
         in_features: complex features in.
@@ -92,6 +94,12 @@ class QuasiComplexRecurrence(PlanarLayer):
 
 class RealRecurrence(nn.Module):
     """Real twin of `QuasiComplexRecurrence`: torch's LSTM or GRU.
+
+    Formula:
+        y = R(x),   R a real LSTM or GRU
+
+    Source:
+        Hochreiter and Schmidhuber 1997; Cho et al. 2014.
 
     Args:
         in_features: real features in.
