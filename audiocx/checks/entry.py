@@ -56,7 +56,7 @@ class Entry:
     training: bool = False
     draws: bool = False
     holomorphic: bool | None = False
-    bfloat16_tolerance: float = 0.02
+    bfloat16_tolerance: float = 0.01
     must_declare: bool = True
     without: Mapping[str, str] = field(default_factory=dict)
 
@@ -79,10 +79,12 @@ class Entry:
         """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            layer = _of_type(self.make(), dtype)
+            layer = self.make()
             with torch.no_grad():
                 for parameter in layer.parameters():
                     parameter.add_(SIZE * torch.randn_like(parameter))
+                # Only now, so that layers of all types have the same parameters.
+                layer = _of_type(layer, dtype)
                 if any(name.startswith("running") for name, _ in _buffers(layer)):
                     for offset in (1.0, -0.5):
                         layer.train()(self.planes(dtype) * (1.0 + offset / 2) + offset)

@@ -35,29 +35,41 @@ def check_bfloat16(entry: Entry) -> None:
         _require_same_under_autocast(layer, "matrix")
         return
     for dtype in (torch.float32, torch.bfloat16):
-        precise, rough = copy.deepcopy(layer), copy.deepcopy(layer)
-        planes = entry.planes(torch.float32).to(dtype)
-        wanted = call(precise, planes.float())
-        with torch.autocast("cpu", torch.bfloat16):
-            found = call(rough, planes)
-        error = relative_error(found.float(), wanted)
-        require(
-            error <= entry.bfloat16_tolerance,
-            f"output of {dtype} is off by {error:.2g}, at most {entry.bfloat16_tolerance:.2g}",
-        )
-        for (name, kept), (_, exact) in zip(rough.named_buffers(), precise.named_buffers(), strict=True):
-            require(kept.dtype == exact.dtype, f"{name} is {kept.dtype} under autocast")
-            if kept.is_floating_point():
-                require_equal(kept, exact, 1e-5, f"{name} under autocast")
-        if entry.family == "norm" and dtype == torch.bfloat16:
-            # Computed in float32 and rounded once: no sum in bfloat16 is as near.
-            excess = float(((found.float() - wanted).abs() - 1.01 * ROUNDING * wanted.abs()).max())
-            require(excess < 1e-6, f"a norm is not computed in float32: off by {excess:.2g} beyond rounding")
+        _check_rounded(entry, layer, dtype)
     for name in COEFFICIENTS:
         if callable(getattr(layer, name, None)) and entry.family == "recurrence":
             _require_same_under_autocast(getattr(layer, name), name)
     if entry.has_state:
         _check_long_state(entry, layer)
+
+
+def _check_rounded(entry: Entry, layer: nn.Module, dtype: torch.dtype) -> None:
+    """Outputs, gradients and buffers of inputs of one type."""
+    precise, rough = copy.deepcopy(layer), copy.deepcopy(layer)
+    planes = entry.planes(torch.float32).to(dtype)
+    inputs = [planes.float().requires_grad_(), planes.clone().requires_grad_()]
+    wanted = call(precise, inputs[0])
+    with torch.autocast("cpu", torch.bfloat16):
+        found = call(rough, inputs[1])
+    weight = torch.randn(wanted.shape, generator=torch.Generator().manual_seed(SEED))
+    exact, near = (
+        torch.autograd.grad(outputs, leaf, weight.to(outputs.dtype))[0].float()
+        for outputs, leaf in zip((wanted, found), inputs, strict=True)
+    )
+    for what, rounded, whole, limit in (
+        ("output", found.float(), wanted, entry.bfloat16_tolerance),
+        ("gradient", near, exact, 2.0 * entry.bfloat16_tolerance),
+    ):
+        error = relative_error(rounded, whole)
+        require(error <= limit, f"{what} of {dtype} is off by {error:.2g}, at most {limit:.2g}")
+    for (name, kept), (_, same) in zip(rough.named_buffers(), precise.named_buffers(), strict=True):
+        require(kept.dtype == same.dtype, f"{name} is {kept.dtype} under autocast")
+        if kept.is_floating_point():
+            require_equal(kept, same, 1e-5, f"{name} under autocast")
+    if entry.family == "norm" and dtype == torch.bfloat16:
+        # Computed in float32 and rounded once: no sum in bfloat16 is as near.
+        excess = float((found.float() - wanted).abs().sub(1.01 * ROUNDING * wanted.abs()).detach().max())
+        require(excess < 1e-6, f"a norm is not computed in float32: off by {excess:.2g} beyond rounding")
 
 
 def _require_same_under_autocast(make: Any, name: str) -> None:

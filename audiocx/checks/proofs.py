@@ -64,7 +64,7 @@ def _of_all(entry: Entry) -> str | None:
 
 
 def _reference(entry: Entry) -> str | None:
-    return "no reference is given" if entry.reference is None else None
+    return "none is given: --reference" if entry.reference is None else None
 
 
 def _phase(entry: Entry) -> str | None:

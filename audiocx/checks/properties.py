@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import random
 from collections.abc import Callable
+from importlib.util import find_spec
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +27,9 @@ from audiocx.layers.unitary_recurrence import OrthogonalRecurrence, UnitaryRecur
 
 N_STEPS = 1000
 N_CUTS = 4
+
+LEAK = 4 * 1024
+"""Growth of the process's peak, in KiB, that is none."""
 
 Property = Callable[[Entry, nn.Module], None]
 
@@ -136,9 +141,9 @@ def check_decay(entry: Entry, layer: nn.Module) -> None:
 
 
 def _require_inside(layer: LinearRecurrence | RealLinearRecurrence, when: str) -> None:
-    modulus = layer.factor().norm(dim=-1)
+    modulus = layer.factor().detach().norm(dim=-1)
     require_finite(modulus, f"|λ| {when}")
-    largest = float(torch.maximum(modulus, layer.modulus()).max())
+    largest = float(torch.maximum(modulus, layer.modulus().detach()).max())
     require(largest < 1.0, f"|λ| is {largest} {when}")
 
 
@@ -197,12 +202,20 @@ def awkward(entry: Entry) -> list[Tensor]:
     ]
 
 
+def _peak_kilobytes() -> int:
+    """Largest memory of the process so far; 0 where that is not known."""
+    if find_spec("resource") is None:  # Windows
+        return 0
+    resource = importlib.import_module("resource")
+    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+
+
 def check_training(entry: Entry) -> None:
     """A thousand steps at rank-deficient input: everything stays finite, and memory stays as it is."""
     layer = entry.layer()
     assert isinstance(layer, WhiteningBatchNorm)
     optimizer = torch.optim.Adam(layer.parameters(), lr=1e-2)
-    kinds, n_tensors = awkward(entry), 0
+    kinds, n_tensors, peak = awkward(entry), 0, 0
     for step in range(N_STEPS):
         leaf = kinds[step % len(kinds)].clone().requires_grad_()
         optimizer.zero_grad()
