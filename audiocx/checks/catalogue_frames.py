@@ -126,25 +126,24 @@ MATRICES = [
 ]
 
 ATTENTIONS = [
-    *entries(
+    *(
+        Entry(
+            f"ComplexAttention, {weighting}",
+            "attention",
+            lambda weighting=weighting: ComplexAttention(4, 2, weighting=weighting),
+            SEQUENCES,
+            reference=reference_attention.attention,
+            # The phase of a small score is a quotient of rounded numbers.
+            bfloat16_tolerance=0.04 if weighting == "modulus_phase" else 0.01,
+        )
+        for weighting in WEIGHTINGS
+    ),
+    Entry(
+        "ComplexAttention, causal without rotary phase",
         "attention",
+        lambda: ComplexAttention(4, 2, rotary=False, causal=True),
         SEQUENCES,
-        [
-            *(
-                (
-                    f"ComplexAttention, {weighting}",
-                    lambda weighting=weighting: ComplexAttention(4, 2, weighting=weighting),
-                    reference_attention.attention,
-                )
-                for weighting in WEIGHTINGS
-            ),
-            (
-                "ComplexAttention, causal without rotary phase",
-                lambda: ComplexAttention(4, 2, rotary=False, causal=True),
-                reference_attention.attention,
-            ),
-        ],
-        bfloat16_tolerance=0.02,  # moduli and phases of scores are quotients of rounded numbers
+        reference=reference_attention.attention,
     ),
     Entry(
         "RealAttention",

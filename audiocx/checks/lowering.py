@@ -115,17 +115,17 @@ def check_compiled(entry: Entry, *, backend: str = "eager") -> None:
         torch._dynamo.config.patch(allow_rnn=True),
         torch._inductor.config.patch(fallback_random=True),
     ):
-        compiled = torch.compile(copy.deepcopy(layer), backend=backend, fullgraph=True)
-        for form in (layer, compiled):
+        twin = copy.deepcopy(layer)
+        compiled = torch.compile(twin, backend=backend, fullgraph=True)
+        for module, form in ((layer, layer), (twin, compiled)):
             arguments = [argument.requires_grad_() for argument in entry.arguments(layer)]
-            form.zero_grad()
             torch.manual_seed(SEED)
             try:
                 outputs = form(*arguments)
             except Exception as error:
                 raise ProofError(f"does not compile: {' '.join(str(error).split())[:200]}") from error
             outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-            leaves = [*arguments, *form.parameters()]
+            leaves = [*arguments, *module.parameters()]
             if leaves:
                 torch.manual_seed(SEED)
                 # Not the power of the outputs: norms keep it, and its gradient would be rounding.

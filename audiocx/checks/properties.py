@@ -227,8 +227,10 @@ def check_training(entry: Entry) -> None:
         if step in (N_STEPS // 5, N_STEPS - 1):
             gc.collect()
             before, n_tensors = n_tensors, sum(isinstance(thing, Tensor) for thing in gc.get_objects())
+            earlier, peak = peak, _peak_kilobytes()
     require(
-        n_tensors <= before, f"tensors in memory: {before} at a fifth of the steps, {n_tensors} at the end"
+        n_tensors <= before, f"tensors in memory: {before} after {N_STEPS // 5} steps, {n_tensors} at the end"
     )
+    require(peak < earlier + LEAK, f"memory grew by {(peak - earlier) / 1024:.0f} MiB")
     for name, value in layer.state_dict().items():
         require_finite(value, f"{name} after {N_STEPS} steps")
