@@ -73,10 +73,11 @@ def run(
         except Exception as error:
             # Kept from Hydra, which would print lines of its own.
             failures.append(error)
-            _remove_if_empty(Path(HydraConfig.get().runtime.output_dir))
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 words = " ".join(HydraConfig.get().overrides.task)
                 print(f"audiocx {name} {words}: {error}", file=sys.stderr)
+        finally:
+            _remove_if_empty(Path(HydraConfig.get().runtime.output_dir))
 
     folder = str(configuration_folder())
     try:
@@ -200,7 +201,7 @@ def _keys(container: Any, prefix: str = "") -> list[str]:
 
 
 def _remove_if_empty(folder: Path) -> None:
-    """Leave no empty run folder, nor empty folders around it, behind a command that did not start.
+    """Leave no empty run folder, nor empty folders around it, behind a command that wrote nothing.
 
     Only below the working directory, and never that itself.
     """

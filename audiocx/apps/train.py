@@ -23,6 +23,7 @@ from audiocx.evaluation.session import report_test
 from audiocx.models.build import packages
 from audiocx.models.capacity import matched
 from audiocx.models.checkpoint import load
+from audiocx.models.describe import describe_model
 from audiocx.models.separator import Separator
 from audiocx.training.ledger import measure
 from audiocx.training.resume import Resume, find_resume, fingerprint, take_weights
@@ -31,7 +32,7 @@ from audiocx.training.task import MaskingTask
 
 
 def train(config: DictConfig) -> int:
-    """Train, test and report.
+    """Train, test and report; or describe the model, and no more.
 
     Args:
         config: composed from conf/train.yaml.
@@ -53,6 +54,8 @@ def train(config: DictConfig) -> int:
         lightning.seed_everything(config.seed, workers=True, verbose=False)
     at_least(0, "n_examples", config.n_examples)
     separator = make_separator(config)
+    if config.describe:
+        return _describe_model(separator)
     task = make_task(config, separator)
     run = Run(config, folder)
     resume = begin(config, run, task)
@@ -74,6 +77,16 @@ def train(config: DictConfig) -> int:
             folder.remove_unstarted()
         raise
     return 1 if failed else 0
+
+
+def _describe_model(separator: Separator) -> int:
+    """Print what a model is; the last line is for programs."""
+    with fitting("model"):
+        description = describe_model(separator)
+    console.print(PlainTable(*description.table()).rich(console.width))
+    for line in (*description.lines(), description.last_line()):
+        say(line)
+    return 0
 
 
 def begin(config: DictConfig, run: Run, task: MaskingTask) -> Resume | None:

@@ -17,7 +17,7 @@ import copy
 import functools
 import inspect
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,11 +112,10 @@ def _match(text: str, capacity: str | None) -> Match:
     if capacity is None:
         return Match(config, counterpart)
     network = import_module_class(config["model"]["network"]["_target_"], where="model.network")
-    keys = getattr(network, "width_keys", ())
-    if not keys:
+    if not getattr(network, "width_keys", ()):
         return Match(config, counterpart, f"widths as written: {network.__name__} names no `width_keys`")
     steps = 1 if arithmetic_of(words["arithmetic"]).paired else 2
-    widths = Widths(config, _written(config["model"]["network"], network, keys), steps)
+    widths = Widths(config, written_widths(config["model"]["network"], network), steps)
     plan = search(widths, lambda candidate: counter(widths.config(candidate)), wanted)
     return Match(widths.config(plan), counterpart)
 
@@ -177,13 +176,16 @@ class _Counter:
         return count_parameters(model)
 
 
-def _written(
-    network: Mapping[str, Any], topology: type, keys: Iterable[str]
-) -> dict[str, float | list[float]]:
-    """Widths as the config has them, or as the topology does where the config is silent."""
+def written_widths(network: Mapping[str, Any], topology: type) -> dict[str, float | list[float]]:
+    """Widths as a network's config has them, or as its topology does where the config is silent.
+
+    Args:
+        network: config.
+        topology: its class; without `width_keys` there are no widths.
+    """
     parameters = inspect.signature(topology).parameters
     found = {}
-    for key in keys:
+    for key in getattr(topology, "width_keys", ()):
         value = network.get(key, parameters[key].default)
         if value is None:  # left to the topology's table
             default_widths: Any = topology.default_widths  # type: ignore[attr-defined]
