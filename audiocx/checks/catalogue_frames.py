@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from audiocx.checks import reference_attention, reference_recurrences
 from audiocx.checks.entry import Entry, entries
 from audiocx.layers.attention import WEIGHTINGS, ComplexAttention, RealAttention
@@ -130,7 +132,7 @@ ATTENTIONS = [
         Entry(
             f"ComplexAttention, {weighting}",
             "attention",
-            lambda weighting=weighting: ComplexAttention(4, 2, weighting=weighting),
+            functools.partial(ComplexAttention, 4, 2, weighting=weighting),
             SEQUENCES,
             reference=reference_attention.attention,
             # The phase of a small score is a quotient of rounded numbers.
