@@ -1,15 +1,12 @@
 from __future__ import annotations
 
-import gc
-import resource
-
 import numpy as np
 import pytest
 import torch
 
 from audiocx.errors import ShapeError
 from audiocx.layers.norm import NaiveBatchNorm, WhiteningBatchNorm
-from audiocx.layers.planar import to_complex, to_planar
+from audiocx.layers.planar import to_complex
 from audiocx.layers.whitening import inverse_root, plain_whiten_batch, whiten_batch
 
 EPSILON = 1e-5
@@ -93,10 +90,6 @@ def test_equals_numpy_in_complex128(layer, correlated):
     np.testing.assert_allclose(tracked, 0.9 * start + 0.1 * covariances, rtol=1e-9, atol=1e-12)
 
 
-def test_native_complex_equals_planar(layer, correlated):
-    torch.testing.assert_close(layer(to_complex(correlated)), to_complex(layer(correlated)))
-
-
 def test_output_is_white(correlated):
     layer = WhiteningBatchNorm(3, epsilon=1e-12).double()
     whitened = layer(correlated)
@@ -121,16 +114,6 @@ def test_a_map_of_the_input_turns_the_output_alone(correlated, noise):
     turn = second @ first.T / first.square().sum() * 2
     torch.testing.assert_close(turn @ turn.T, torch.eye(2, dtype=torch.float64), rtol=1e-7, atol=1e-7)
     torch.testing.assert_close(turn @ first, second, rtol=1e-6, atol=1e-6)
-
-
-def test_gradients(layer, correlated):
-    weight, bias = layer.weight.view(3, -1), layer.bias.view(2, -1)
-
-    def whiten(*tensors: torch.Tensor) -> torch.Tensor:
-        return whiten_batch(*tensors, 1e-2, synchronise=False)[0]
-
-    inputs = [x.detach().requires_grad_() for x in (correlated[:2, :, :3, :2], weight, bias)]
-    assert torch.autograd.gradcheck(whiten, inputs)
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
@@ -244,77 +227,9 @@ def test_phase_does_not_pass_through_as_declared(noise):
     assert not torch.allclose(layer(z * turn), layer(z) * turn, rtol=0.05, atol=0.05)
 
 
-def test_statistics_stay_in_float32_under_autocast(noise):
-    """The mean of many numbers near 3 is lost in bfloat16."""
-    planar = noise(2, 4, 64, 64) * 0.1 + 3.0
-    rough, exact = WhiteningBatchNorm(2), WhiteningBatchNorm(2)
-    exact(planar.bfloat16().float())
-    with torch.autocast("cpu", torch.bfloat16):
-        outputs = rough(planar.bfloat16())
-    assert outputs.dtype == torch.bfloat16
-    for name, value in rough.named_buffers():
-        torch.testing.assert_close(value, exact.get_buffer(name), rtol=1e-6, atol=1e-7)
-
-
-def test_compiles_without_a_break(noise):
-    torch._dynamo.reset()
-    layer, same = WhiteningBatchNorm(3), WhiteningBatchNorm(3)
-    planar = noise(2, 6, 5, 4)
-    compiled = torch.compile(layer, backend="eager", fullgraph=True)
-    for _ in range(2):
-        inputs = [planar.clone().requires_grad_() for _ in range(2)]
-        outputs = [compiled(inputs[0]), same(inputs[1])]
-        torch.testing.assert_close(*outputs)
-        gradients = [torch.autograd.grad(y.pow(3).sum(), x)[0] for y, x in zip(outputs, inputs, strict=True)]
-        torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-5)
-        for module in (layer, same):
-            module.train(not module.training)
-
-
-def test_exports_in_eval(noise):
-    layer, planar = WhiteningBatchNorm(3).eval(), noise(2, 6, 5, 4)
-    torch.testing.assert_close(torch.export.export(layer, (planar,)).module()(planar), layer(planar))
-
-
 def test_state_dict_round_trip(layer, correlated):
     layer(correlated)
     other = WhiteningBatchNorm(3).double()
     other.load_state_dict(layer.state_dict())
     assert torch.equal(other.eval()(correlated), layer.eval()(correlated))
     assert sum(p.numel() for p in layer.parameters()) == 5 * 3
-
-
-@pytest.mark.slow
-def test_a_thousand_steps_of_awkward_input_stay_finite_in_flat_memory(noise):
-    layer = WhiteningBatchNorm(2)
-    optimizer = torch.optim.Adam(layer.parameters(), lr=1e-2)
-    kinds = [awkward(kind, noise).repeat(8, 1, 4, 4) for kind in AWKWARD]
-    for step in range(1000):
-        inputs = kinds[step % len(kinds)].clone().requires_grad_()
-        optimizer.zero_grad()
-        outputs = layer(inputs)
-        (outputs - 1.0).pow(2).mean().backward()
-        optimizer.step()
-        assert torch.isfinite(outputs).all()
-        assert torch.isfinite(inputs.grad).all()
-        if step == 200:
-            gc.collect()
-            n_tensors = sum(isinstance(thing, torch.Tensor) for thing in gc.get_objects())
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    gc.collect()
-    assert sum(isinstance(thing, torch.Tensor) for thing in gc.get_objects()) <= n_tensors
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < peak + 2 * 1024  # KiB
-    assert all(torch.isfinite(value).all() for value in layer.state_dict().values())
-
-
-def test_naive_batch_norm_is_that_of_the_planes(noise):
-    planes = noise(4, 6, 5, 7)
-    layer = NaiveBatchNorm(3)
-    torch.testing.assert_close(layer(planes), 0.5**0.5 * torch.nn.BatchNorm2d(6)(planes))
-    normalised = layer(planes)
-    torch.testing.assert_close(normalised.mean((0, 2, 3)), torch.zeros(6), rtol=0, atol=1e-5)
-
-
-def test_naive_native_equals_planar(noise):
-    planar = noise(2, 6, 5, 7)
-    torch.testing.assert_close(to_planar(NaiveBatchNorm(3)(to_complex(planar))), NaiveBatchNorm(3)(planar))

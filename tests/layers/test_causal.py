@@ -29,15 +29,6 @@ def test_sees_the_frame_at_hand_and_those_before(layer, noise):
     assert seen.nonzero().flatten().tolist() == [4, 5, 6, 7]
 
 
-def test_pieces_with_the_state_equal_the_whole(layer, noise):
-    inputs = noise(2, 2, 5, 12)
-    outputs, state = [], None
-    for piece in inputs.split([1, 2, 9], -1):
-        output, state = layer(piece, state)
-        outputs.append(output)
-    torch.testing.assert_close(torch.cat(outputs, -1), layer(inputs)[0])
-
-
 @pytest.mark.parametrize("n_past", [0, 3])
 def test_the_state_keeps_no_more_than_its_frames(n_past, noise):
     """A view would hold the whole piece, minutes of it perhaps, until the next one comes."""
