@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from audiocx.errors import ConfigError, ShapeError
+from audiocx.inference.stream import Stream
 from audiocx.layers.activation import CPReLU
 from audiocx.layers.norm import NaiveBatchNorm
 from audiocx.layers.planar import to_complex, to_planar
@@ -24,6 +25,7 @@ from audiocx.models.dccrn import DCCRN
 from audiocx.models.separator import Separator
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
+NARROW = ("model.network.widths=[2,3,3,4,4,4]", "model.network.hidden=4")
 
 
 def network(arithmetic: str = "complex", **changes: Any) -> DCCRN:
@@ -196,6 +198,16 @@ def test_pieces_with_state_equal_the_whole(arithmetic, recurrence, noise, genera
             mask, state = separator.model.step(piece, Conditions(state=state))
             masks.append(mask)
         torch.testing.assert_close(torch.cat(masks, -1), separator.model(mixture), rtol=1e-4, atol=1e-5)
+
+
+def test_a_causal_one_goes_through_a_stream_of_samples(noise):
+    words = ["model.level=running", "model.network.causal=true"]
+    separator = Separator.from_config(composed(*words, *NARROW)).eval()
+    stream, waveform = Stream(separator), noise(1, 3000)
+    with torch.no_grad():
+        pieces = [stream.push(piece) for piece in waveform.split([1, 700, 1299, 1000], -1)]
+        estimate = torch.cat([*pieces, stream.finish()], -1)
+        torch.testing.assert_close(estimate, separator(waveform[None])[0], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(

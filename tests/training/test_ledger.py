@@ -95,6 +95,34 @@ def test_activations_grow_with_the_batch():
     assert 3.5 * one < four < 4 * one
 
 
+@pytest.mark.parametrize(
+    "network",
+    [
+        {"_target_": "audiocx.models.dcunet.DCUNet", "widths": [4, 8, 8, 8, 8]},
+        {"_target_": "audiocx.models.dccrn.DCCRN", "widths": [4, 8, 8], "hidden": 8},
+    ],
+    ids=["dcunet", "dccrn"],
+)
+def test_networks_of_papers_are_measured(network):
+    """Recurrences too: every number that a layer gives is kept once at least."""
+    written = config()
+    written["model"]["network"] = {**network, "_partial_": True}
+    found = ledger(written)
+    outputs: list[int] = []
+    separator = Separator.from_config(written)
+    for module in separator.model.network.modules():
+        if not list(module.children()):
+            module.register_forward_hook(
+                lambda m, inputs, output: outputs.append(
+                    output[0].numel() if isinstance(output, tuple) else output.numel()
+                )
+            )
+    separator.model(torch.zeros(found.batch, dtype=torch.complex64))
+    assert 4 * sum(outputs) < found.costs[0].activation_bytes < 4 * 4 * sum(outputs)
+    assert found.costs[0].macs_per_second == pytest.approx(2 * found.costs[1].macs_per_second, rel=0.15)
+    assert abs(found.difference_percent) < 2
+
+
 def test_what_training_draws_stays_the_same():
     before = torch.get_rng_state()
     ledger(config("real"))
