@@ -86,13 +86,14 @@ class PlanarLayer(nn.Module):
 def is_phase_equivariant(module: nn.Module) -> bool:
     """Whether all layers of a module, joined as they may be, let a global phase pass through.
 
-    True when every layer without children says so, as `PlanarLayer` has it, or changes nothing, and no other
-    module has parameters of its own. What a module does by functions in its `forward` is not seen.
+    A layer answers for itself and for its parts, as `PlanarLayer` has it; anything else by all its parts, and then
+    must have no parameters of its own. What a module does by functions in its `forward` is not seen.
     """
-    for child in module.modules():
-        if any(True for _ in child.children()) and any(True for _ in child.parameters(recurse=False)):
-            return False
-    leaves = [child for child in module.modules() if not any(True for _ in child.children())]
-    return all(
-        isinstance(leaf, nn.Identity) or getattr(leaf, "phase_equivariant", False) is True for leaf in leaves
-    )
+    if isinstance(module, nn.Identity):
+        return True
+    parts = list(module.children())
+    if isinstance(module, PlanarLayer) or not parts:
+        return getattr(module, "phase_equivariant", False) is True
+    if any(True for _ in module.parameters(recurse=False)):
+        return False
+    return all(is_phase_equivariant(part) for part in parts)

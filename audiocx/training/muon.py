@@ -66,6 +66,8 @@ class Muon(Optimizer):
             if not rate > 0:
                 raise ValueError(f"{name} must be above zero, got {rate}")
         tensors = [entry[1] if isinstance(entry, tuple) else entry for entry in parameters]
+        if any(tensor.is_complex() for tensor in tensors):
+            raise ValueError("parameters must be real, as those of planar layers are; got a complex one")
         matrices = [tensor for tensor in tensors if is_matrix(tensor)]
         others = [tensor for tensor in tensors if not is_matrix(tensor)]
         groups: list[dict[str, Any]] = [

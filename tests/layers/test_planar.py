@@ -13,6 +13,7 @@ from audiocx.layers.planar import (
     to_complex,
     to_planar,
 )
+from audiocx.layers.unitary_recurrence import UnitaryRecurrence
 
 
 def test_there_and_back(noise):
@@ -45,6 +46,11 @@ def test_equivariance_of_a_whole_is_that_of_its_leaves():
     assert is_phase_equivariant(nn.Sequential(without, nn.Identity()))
     assert not is_phase_equivariant(nn.Sequential(without, with_bias))
     assert not is_phase_equivariant(nn.Sequential(without, nn.ReLU()))
+
+
+def test_a_layer_answers_for_its_parts():
+    whole = nn.ModuleList([UnitaryRecurrence(4, 4), ComplexConv2d(2, 2, (3, 3), bias=False)])
+    assert is_phase_equivariant(whole)
 
 
 def test_parameters_beside_children_are_not_trusted():

@@ -32,6 +32,11 @@ def test_who_is_a_matrix():
     assert not is_matrix(torch.zeros(7))
 
 
+def test_complex_parameters_are_refused():
+    with pytest.raises(ValueError, match="must be real"):
+        Muon([("weight", nn.Parameter(torch.zeros(8, 8, dtype=torch.complex64)))])
+
+
 def test_the_rest_is_adamw(noise):
     ours, theirs = nn.Parameter(torch.ones(5)), nn.Parameter(torch.ones(5))
     first = Muon([("bias", ours)], adamw_lr=0.1, betas=(0.9, 0.99))
