@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import inspect
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -106,13 +107,23 @@ def is_large(name: str) -> bool:
 
 ALL = configs()
 FITTING = {name: config for name, config in ALL.items() if fits(config)}
-every_model = pytest.mark.parametrize(
-    "config",
-    [
-        pytest.param(config, id=name, marks=[pytest.mark.slow] if is_large(name) else [])
-        for name, config in FITTING.items()
-    ],
-)
+
+
+def models(slow: Callable[[str], bool]) -> pytest.MarkDecorator:
+    """Every config, those in the slow set whose name is."""
+    return pytest.mark.parametrize(
+        "config",
+        [
+            pytest.param(config, id=name, marks=[pytest.mark.slow] if slow(name) else [])
+            for name, config in FITTING.items()
+        ],
+    )
+
+
+every_model = models(is_large)
+every_lowered_model = models(
+    lambda name: is_large(name) or name == "dcunet"
+)  # of UNet's blocks, twice as many
 
 
 def spectrum(model: Any, batch: int, channel: int, frame: int, generator: torch.Generator) -> Tensor:
@@ -349,7 +360,7 @@ def test_bfloat16_stays_close(config, noise):
     assert float((rough - exact).norm() / exact.norm()) < 0.05
 
 
-@every_model
+@every_lowered_model
 def test_compiles_without_a_graph_break(config, generator):
     model = separator(config).model.eval()
     torch._dynamo.reset()
@@ -361,7 +372,7 @@ def test_compiles_without_a_graph_break(config, generator):
 
 
 @pytest.mark.filterwarnings("ignore:The tensor attributes")  # of torch's recurrences
-@every_model
+@every_lowered_model
 def test_the_network_exports(config, generator):
     """The planar network exports as it stands; the complex edges belong to the Separator."""
     # Export unrolls the loops of recurrent networks: every band and frame costs time here.

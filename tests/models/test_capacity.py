@@ -25,6 +25,7 @@ from audiocx.models.separator import Separator
 from audiocx.models.widths import CLOSE, TOLERANCE
 from audiocx.models.words import import_module_class
 
+LARGE = ("dccrn", "dcunet")
 WORDS = ("arithmetic", "features", "head")
 CONF = Path(__file__).resolve().parents[2] / "conf"
 
@@ -76,8 +77,9 @@ def twins() -> list[Any]:
         if arithmetic == "complex" or (ARITHMETICS[arithmetic].paired and any(n % 2 for n in planes)):
             continue
         twin = written_words(written(name), arithmetic, features, head)
-        # Multiply-adds take ten times as long to count.
-        marks = [pytest.mark.slow] if capacity == "macs" else []
+        # Multiply-adds take ten times as long to count, and large networks some times as long as small ones.
+        rarer = name in LARGE and (arithmetic, features) != ("real", "complex")
+        marks = [pytest.mark.slow] if capacity == "macs" or rarer else []
         label = f"{name}-{arithmetic}-{features}-{head}-{capacity}"
         key = f"{twin['model']['network']} {arithmetic} {planes} {capacity}"
         found.setdefault(key, pytest.param(twin, capacity, id=label, marks=marks))
