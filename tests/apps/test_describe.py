@@ -15,7 +15,13 @@ FLAT = "model.network.strides=[[2,1],[2,1],[2,1],[2,1],[2,1]]"
     [
         ([], "CReLU", 0.96, 512),
         (["model.network.causal=true", "model.level=running", FLAT], "CReLU", 0.352, 32),
-        (["model=split_unet", "model.network.bottleneck=lstm"], "RealRecurrence", float("inf"), float("inf")),
+        pytest.param(
+            ["model=split_unet", "model.network.bottleneck=lstm"],
+            "RealRecurrence",
+            float("inf"),
+            float("inf"),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_model_is_described(words, kind, receptive_field, latency, tmp_path, monkeypatch, capsys):
