@@ -7,6 +7,7 @@ heavy is imported.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import sys
 import time
@@ -20,12 +21,17 @@ from audiocx.errors import ConfigError, describe, nearest
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+    from rich.table import Table
 
     from audiocx.checks.entry import Entry
     from audiocx.checks.proofs import Proof, Result
 
 COMMAND = "audiocx check-layers"
 FORMS = ("auto", "both", "native", "planar")
+FILE_WIDTH = 100
+
+PLAIN = str.maketrans({"✓": "+", "✗": "x", "–": "-", "λ": "lambda", "∂": "d", "ᴴ": "^H", "\u0304": "*"})
+"""What is shown where these letters cannot be written."""
 
 DESCRIPTION = """Prove what complex layers must hold, and print the table of layers and proofs.
 
@@ -121,8 +127,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     if unknown:
         known = [word for action in parser._actions for word in action.option_strings]
         word = unknown[0].partition("=")[0]
-        what = "option" if word.startswith("-") else "second layer"
-        raise ConfigError(describe(f"no {what} `{word}`", do=nearest(word, known)))
+        if not word.startswith("-"):
+            raise ConfigError(describe(f"a second layer `{word}`", expected="one at a time"))
+        raise ConfigError(describe(f"no option `{word}`", do=nearest(word, known)))
     own = ("arguments", "shape", "form", "reference", "training")
     if options.layer is None:
         for name in own:
@@ -151,19 +158,12 @@ def main(arguments: Sequence[str]) -> int:
     """
     options = parse(arguments)
 
-    from rich.console import Console
-
     from audiocx.checks.table import failures, legend, remarks, summary, table_of
 
     entries, line = _entries(options)
     proofs = _proofs(options)
     start = time.monotonic()
     results = _run(entries, proofs)
-    console = Console(soft_wrap=not sys.stdout.isatty())
-    if line:
-        console.print(line, markup=False, highlight=False)
-    console.print(table_of(results, proofs))
-    console.print()
     wrong = failures(results)
     told = [
         *legend(proofs),
@@ -172,8 +172,31 @@ def main(arguments: Sequence[str]) -> int:
         *wrong,
         summary(results, time.monotonic() - start),
     ]
-    console.print("\n".join(told), markup=False, highlight=False)
+    _show([line] if line else [], table_of(results, proofs), ["", *told])
     return 1 if wrong else 0
+
+
+def _show(above: list[str], table: Table, below: list[str]) -> None:
+    """Print a table between lines, with other letters where standard output lacks some."""
+    from rich.console import Console
+
+    is_terminal = sys.stdout.isatty()
+    rendered = io.StringIO()
+    # A file takes lines of any length, a terminal those of its width.
+    console = Console(
+        file=rendered, force_terminal=is_terminal, width=None if is_terminal else FILE_WIDTH, soft_wrap=True
+    )
+    for line in above:
+        console.print(line, markup=False, highlight=False)
+    console.print(table)
+    for line in below:
+        console.print(line, markup=False, highlight=False)
+    text, encoding = rendered.getvalue(), sys.stdout.encoding or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = text.translate(PLAIN).encode(encoding, "replace").decode(encoding)
+    sys.stdout.write(text)
 
 
 def _entries(options: argparse.Namespace) -> tuple[list[Entry], str]:

@@ -5,9 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+LONGEST = 200
+"""Letters of other people's messages."""
+
 
 class ProofError(Exception):
     """A proof does not hold; the message is one line."""
+
+
+def in_words(error: Exception) -> str:
+    """Kind and message of an error, in one line of bounded length."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:LONGEST]}"
 
 
 def require(holds: bool, message: str) -> None:

@@ -15,7 +15,7 @@ Reference: TypeAlias = "Callable[[Any, Tensor], Tensor]"
 """(layer in double precision, complex128 or float64 input) -> output, written anew in native numbers."""
 
 SIZE = 0.3
-"""Deviation of what is added to initial parameters, so that no proof rests on zeros and ones."""
+"""Deviation of what is added to parameters, relative to their size: no proof rests on zeros and ones."""
 
 
 @dataclass(frozen=True)
@@ -82,12 +82,13 @@ class Entry:
             layer = self.make()
             with torch.no_grad():
                 for parameter in layer.parameters():
-                    parameter.add_(SIZE * torch.randn_like(parameter))
+                    size = float(parameter.abs().square().mean().sqrt()) if parameter.numel() else 0.0
+                    parameter.add_(SIZE * (size or 1.0) * torch.randn_like(parameter))
                 # Only now, so that layers of all types have the same parameters.
                 layer = _of_type(layer, dtype)
                 if any(name.startswith("running") for name, _ in _buffers(layer)):
                     for offset in (1.0, -0.5):
-                        layer.train()(self.planes(dtype) * (1.0 + offset / 2) + offset)
+                        self.on_planes(layer).train()(self.planes(dtype) * (1.0 + offset / 2) + offset)
         return layer.train(self.training)
 
     def numbers_in(

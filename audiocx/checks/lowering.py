@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from audiocx.checks.comparing import ProofError, relative_error, require, require_equal
+from audiocx.checks.comparing import ProofError, in_words, relative_error, require, require_equal
 from audiocx.checks.entry import Entry, first
 from audiocx.checks.numerics import SEED, call
 
@@ -123,7 +123,7 @@ def check_compiled(entry: Entry, *, backend: str = "eager") -> None:
             try:
                 outputs = form(*arguments)
             except Exception as error:
-                raise ProofError(f"does not compile: {' '.join(str(error).split())[:200]}") from error
+                raise ProofError(f"does not compile: {in_words(error)}") from error
             outputs = outputs if isinstance(outputs, tuple) else (outputs,)
             leaves = [*arguments, *module.parameters()]
             if leaves:
@@ -145,7 +145,7 @@ def check_exported(entry: Entry) -> None:
         try:
             program = torch.export.export(layer, arguments, strict=False)
         except Exception as error:
-            raise ProofError(f"is not exported: {' '.join(str(error).split())[:200]}") from error
+            raise ProofError(f"is not exported: {in_words(error)}") from error
         own = {str(node.target) for node in program.graph.nodes if str(node.target).startswith("audiocx")}
         require(not own, f"the exported graph needs audiocx: {sorted(own)}")
         with torch.no_grad():
@@ -204,9 +204,9 @@ def check_onnx(entries: Sequence[Entry]) -> dict[str, str | None]:
     """
     try:
         _run_onnx(entries)
-    except ProofError as error:
+    except Exception as error:
         if len(entries) == 1:
-            return {entries[0].name: str(error)}
+            return {entries[0].name: str(error) if isinstance(error, ProofError) else in_words(error)}
         return {name: why for entry in entries for name, why in check_onnx([entry]).items()}
     return {entry.name: None for entry in entries}
 

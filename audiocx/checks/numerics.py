@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from audiocx.checks.comparing import ProofError, distance, require, require_equal, require_finite
+from audiocx.checks.comparing import ProofError, distance, in_words, require, require_equal, require_finite
 from audiocx.checks.entry import Entry, as_planes, first
 from audiocx.layers.planar import to_complex
 
@@ -78,7 +78,7 @@ def check_gradients(entry: Entry) -> None:
     try:
         torch.autograd.gradcheck(run, leaves, fast_mode=True, nondet_tol=1e-12)
     except RuntimeError as error:
-        raise ProofError(f"gradcheck: {' '.join(str(error).split())[:200]}") from error
+        raise ProofError(f"gradcheck: {in_words(error)}") from error
     if entry.shape:
         check_edges(entry)
     if entry.is_complex and entry.native:

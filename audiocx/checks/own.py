@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from audiocx.checks.comparing import distance
+from audiocx.checks.comparing import distance, in_words
 from audiocx.checks.entry import Entry, Reference, as_planes
 from audiocx.errors import ConfigError, describe, nearest
 from audiocx.layers.gate import RealValuedLayer
@@ -79,7 +79,7 @@ def own_entry(own: Own) -> tuple[Entry, str]:
         layer = make().eval()
     except Exception as error:
         words = f"{own.path} cannot be made with {dict(arguments)}"
-        raise ConfigError(describe(words, got=_line(error), do="give --arguments '{...}'")) from error
+        raise ConfigError(describe(words, got=in_words(error), do="give --arguments '{...}'")) from error
     entry = Entry(
         name=own.path.rpartition(":")[2],
         family="own",
@@ -112,7 +112,7 @@ def _named(path: str, what: str) -> Any:
     except ConfigError:
         raise
     except Exception as error:  # whatever a module raises while it is imported
-        raise ConfigError(describe(f"{what}: cannot import `{path}`", got=_line(error))) from error
+        raise ConfigError(describe(f"{what}: cannot import `{path}`", got=in_words(error))) from error
 
 
 def _reference(path: str | None) -> Reference | None:
@@ -123,10 +123,6 @@ def _reference(path: str | None) -> Reference | None:
         raise ConfigError(describe(f"reference: `{path}`", expected="a callable (layer, input) -> output"))
     reference: Reference = found
     return reference
-
-
-def _line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
 
 
 def fill_in(layer_class: Callable[..., Any], given: Mapping[str, object]) -> dict[str, object]:
@@ -185,7 +181,7 @@ def _try(layer: nn.Module, inputs: Tensor) -> tuple[Tensor, ...] | str:
         torch.manual_seed(0)
         outputs = layer(inputs)
     except Exception as error:
-        return _line(error)
+        return in_words(error)
     outputs = outputs if isinstance(outputs, tuple) else (outputs,)
     return outputs if isinstance(outputs[0], Tensor) else f"an output {type(outputs[0]).__name__}"
 

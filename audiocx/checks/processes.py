@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, distributed, multiprocessing, nn
 
 from audiocx.checks.catalogue import ENTRIES
-from audiocx.checks.comparing import ProofError, require_equal
+from audiocx.checks.comparing import ProofError, in_words, require_equal
 from audiocx.checks.entry import Entry
 from audiocx.checks.numerics import call
 
@@ -39,6 +39,8 @@ def check_processes(entries: Sequence[Entry]) -> dict[str, str | None]:
             _compare(whole, [part[entry.name] for part in parts])
         except ProofError as error:
             found[entry.name] = str(error)
+        except Exception as error:
+            found[entry.name] = f"raises {in_words(error)}"
         else:
             found[entry.name] = None
     return found
@@ -61,10 +63,13 @@ def results(entry: Entry, layer: nn.Module, items: slice) -> dict[str, Tensor]:
     return found | {f"same {name}": value.clone() for name, value in layer.named_buffers()}
 
 
-def _compare(whole: dict[str, Tensor], parts: list[dict[str, Tensor]]) -> None:
+def _compare(whole: dict[str, Tensor], parts: list[dict[str, Tensor] | str]) -> None:
+    for part in parts:
+        if isinstance(part, str):
+            raise ProofError(part)
     for name, wanted in whole.items():
         kind, _, what = name.partition(" ")
-        tensors = [part[name] for part in parts]
+        tensors = [part[name] for part in parts if not isinstance(part, str)]
         if kind == "same":
             for tensor in tensors:
                 require_equal(tensor, wanted, 1e-9, what)
@@ -83,6 +88,11 @@ def _process(rank: int, folder: str, given: list[str | Entry]) -> None:
         "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=len(SHARDS)
     )
     items = slice(*SHARDS[rank])
-    found = {entry.name: results(entry, layer, items) for entry, layer in zip(entries, layers, strict=True)}
+    found: dict[str, dict[str, Tensor] | str] = {}
+    for entry, layer in zip(entries, layers, strict=True):
+        try:
+            found[entry.name] = results(entry, layer, items)
+        except Exception as error:  # of one layer, and not of those that come after it
+            found[entry.name] = f"raises {in_words(error)}"
     torch.save(found, Path(folder) / f"{rank}.pt")
     distributed.destroy_process_group()

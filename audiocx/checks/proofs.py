@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from audiocx.checks import lowering, numerics, phases, properties
-from audiocx.checks.comparing import ProofError
+from audiocx.checks.comparing import ProofError, in_words
 from audiocx.checks.entry import Entry
 from audiocx.checks.processes import check_processes
 from audiocx.layers.norm import WhiteningBatchNorm
@@ -173,10 +173,19 @@ def run_proofs(entries: Sequence[Entry], proofs: Sequence[Proof]) -> Iterator[Re
     for proof in proofs:
         if proof.check_all is not None:
             applying = [entry for entry in entries if proof.why_not(entry) is None]
-            found = proof.check_all(applying) if applying else {}
+            found = _run_all(applying, proof.check_all) if applying else {}
             for entry in applying:
                 why = found[entry.name]
                 yield Result(entry, proof, "holds" if why is None else "fails", why)
+
+
+def _run_all(
+    entries: Sequence[Entry], check: Callable[[Sequence[Entry]], dict[str, str | None]]
+) -> dict[str, str | None]:
+    try:
+        return check(entries)
+    except Exception as error:  # of what surrounds the layers, as processes that do not start
+        return {entry.name: f"raises {in_words(error)}" for entry in entries}
 
 
 def _run(entry: Entry, proof: Proof, check: Callable[[Entry], str | None]) -> Result:
@@ -185,5 +194,4 @@ def _run(entry: Entry, proof: Proof, check: Callable[[Entry], str | None]) -> Re
     except ProofError as error:
         return Result(entry, proof, "fails", str(error))
     except Exception as error:  # a layer that raises holds nothing
-        words = " ".join(str(error).split())[:200]
-        return Result(entry, proof, "fails", f"raises {type(error).__name__}: {words}")
+        return Result(entry, proof, "fails", f"raises {in_words(error)}")
