@@ -10,6 +10,7 @@ for four, A * (x_r + x_i), (B - A) * x_r and (A + B) * x_i, and adds.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,25 +23,47 @@ from audiocx.layers.planar import PlanarLayer, planes
 FORMS = ("block", "gauss")
 
 
-def product_form(in_features: int, out_features: int, device: torch.device, groups: int = 1) -> str:
+LANES = 16 if torch.backends.cpu.get_cpu_capability() == "AVX512" else 8
+"""Features that a processor's convolutions compute at a time: a rest takes as long as a whole."""
+
+WORTH_THREE = 20.0
+"""Multiply-adds a complex number, in and out, that three products must save to pay for their sums."""
+
+
+def product_form(
+    in_features: int, out_features: int, device: torch.device, groups: int = 1, taps: int = 15
+) -> str:
     """Choose the form of a complex product by size and device; the one place where it is chosen.
 
-    `python studies/product_form.py` measures it: on one processor core with AVX-512, in channels-last, a training
-    step of Gauss' form took 0.77 to 0.95 of the block form's time where both sides have at least 12 features and
-    there are more than 500 pairs of them, and 1.1 to 2.8 times as long below that. In groups, for which the block
-    has to lay out features anew, it took 0.15 to 0.4 of the block's time for depthwise convolutions, 0.8 from 16
-    features a group on, and 1.0 to 1.35 times as long with 2 to 8. Elsewhere (CUDA, where three small kernels cost
-    more launches than they save; `meta`, where multiply-adds are counted) it is the block.
+    `python studies/product_form.py` measures it. Gauss' form saves a quarter of the multiply-adds and goes over its
+    inputs and outputs more often, so on a processor it is taken where the quarter, counted in whole registers,
+    outweighs that: with 15 taps from 16 features on, with one tap from 160. On one core with AVX-512, in
+    channels-last, a training step of it then took 0.77 to 0.92 of the block form's time, and 1.0 to 2.3 times as
+    long where the block is taken. In groups, for which the block has to lay out features anew, it took 0.15 to 0.4
+    of the block's time for depthwise convolutions, 0.8 from 16 features a group on, and 1.0 to 1.35 times as long
+    with 2 to 8. Elsewhere (CUDA, where three small kernels cost more launches than they save; `meta`, where
+    multiply-adds are counted) it is the block.
 
     Args:
         in_features, out_features: complex features of all groups.
         device: of the input.
         groups: of features that do not meet.
+        taps: of the kernel.
     """
-    smaller = min(in_features, out_features) // groups
-    large = smaller >= 12 and in_features * out_features > 500
-    depthwise = groups > 1 and smaller == 1
-    return "gauss" if (large or depthwise) and device.type == "cpu" else "block"
+    if device.type != "cpu":
+        return "block"
+    inputs, outputs = in_features // groups, out_features // groups
+    if groups > 1:
+        depthwise = min(inputs, outputs) == 1
+        large = min(inputs, outputs) >= 12 and in_features * out_features > 500
+        return "gauss" if depthwise or large else "block"
+    saved = (_filled(2 * inputs) + _filled(2 * outputs) - 0.75 * (_filled(inputs) + _filled(outputs))) / 2
+    return "gauss" if saved * taps * inputs * outputs > WORTH_THREE * (inputs + outputs) else "block"
+
+
+def _filled(planes: int) -> float:
+    """Planes that are computed over planes that there are."""
+    return math.ceil(planes / LANES) * LANES / planes
 
 
 def block_kernel(

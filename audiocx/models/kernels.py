@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from audiocx.layers.convolution import ComplexConv2d, ComplexConvTranspose2d
+from audiocx.layers.convolution import ComplexConv2d, ComplexConvTranspose2d, RealConvTranspose2d
 from audiocx.layers.initialisation import fan_in, initialise_real
 
 
@@ -57,7 +57,7 @@ def real_convolution(
     in_planes: int, out_planes: int, kernel: Kernel, groups: int, *, transposed: bool
 ) -> nn.Module:
     """Make a real convolution, or a transposed one, with the initial weights of its complex twin."""
-    make = nn.ConvTranspose2d if transposed else nn.Conv2d
+    make = RealConvTranspose2d if transposed else nn.Conv2d
     layer = make(
         in_planes,
         out_planes,

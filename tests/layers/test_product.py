@@ -184,6 +184,22 @@ def test_planes_by_group_and_back(noise):
     assert torch.equal(ungroup_planes(grouped, 3), planar)
 
 
+def test_more_work_a_number_takes_three_products(monkeypatch):
+    """Taps and features speak for Gauss' form, a rest of a register against it."""
+    monkeypatch.setattr(product, "LANES", 16)
+    assert [product_form(32, 32, CPU, taps=taps) for taps in (1, 3, 7, 15)] == [
+        "block",
+        "block",
+        "gauss",
+        "gauss",
+    ]
+    assert [product_form(n, n, CPU, taps=1) for n in (64, 256)] == ["block", "gauss"]
+    assert [product_form(n, n, CPU, taps=15) for n in (16, 24, 32)] == ["gauss", "block", "gauss"]
+    assert product_form(1, 32, CPU, taps=35) == product_form(64, 1, CPU, taps=35) == "block"
+    monkeypatch.setattr(product, "LANES", 8)
+    assert product_form(24, 24, CPU, taps=15) == "gauss"
+
+
 def test_the_form_is_a_form():
     for sizes in ((1, 1, 1), (16, 16, 16), (64, 64, 1), (32, 32, 8)):
         assert product_form(sizes[0], sizes[1], CPU, sizes[2]) in FORMS
