@@ -36,6 +36,7 @@ def benchmark(config: DictConfig) -> int:
         only=tuple(map(str, config.only)),
         shapes=tuple(map(str, config.shapes)),
         bf16=bool(config.bf16),
+        clock=str(config.clock),
         memory=bool(config.memory),
         smoke=smoke,
     )

@@ -14,7 +14,7 @@ import torch
 from audiocx.benchmarks import layers, models
 from audiocx.benchmarks.case import Case, Contest, Unavailable, Work
 from audiocx.benchmarks.memory import peak_megabytes
-from audiocx.benchmarks.timing import Times, time_interleaved
+from audiocx.benchmarks.timing import CLOCKS, Times, time_interleaved
 from audiocx.errors import ConfigError, OutputError, describe, nearest
 
 WHAT: dict[str, Callable[..., list[Contest]]] = {"layers": layers.contests, "models": models.contests}
@@ -36,6 +36,7 @@ class Row:
         step_spread, inference_spread: half the distance between quartiles over the median.
         relative_error: of half precision, root mean square of the difference from float32 over that of float32.
         device: kind of device.
+        clock: what seconds were read from.
         missing: why the case did not run.
     """
 
@@ -52,6 +53,7 @@ class Row:
     inference_spread: float | None = None
     relative_error: float | None = None
     device: str = "cpu"
+    clock: str = "wall"
     missing: str | None = None
 
 
@@ -67,6 +69,7 @@ class Session:
         only: names of cases; none: all.
         shapes: parts of shapes; none: all.
         bf16: measure ours under autocast in bfloat16, too.
+        clock: `wall`, or `cpu` for a machine that others use, too.
         memory: measure peaks, each in a fresh process.
         smoke: tiny shapes.
     """
@@ -79,6 +82,7 @@ class Session:
     only: tuple[str, ...] = ()
     shapes: tuple[str, ...] = ()
     bf16: bool = False
+    clock: str = "wall"
     memory: bool = True
     smoke: bool = False
 
@@ -88,8 +92,9 @@ class Session:
         Raises:
             ConfigError: there is no such thing, or nothing has such a name or shape.
         """
-        if self.what not in WHAT:
-            raise ConfigError(describe(f"what={self.what}", do=nearest(self.what, WHAT)))
+        for key, word, words in (("what", self.what, WHAT), ("clock", self.clock, CLOCKS)):
+            if word not in words:
+                raise ConfigError(describe(f"{key}={word}", do=nearest(word, words)))
         made = WHAT[self.what](self.batch, self.n_frames, bf16=self.bf16, smoke=self.smoke)
         for word in self.shapes:
             if not any(word in contest.shape for contest in made):
@@ -129,11 +134,12 @@ class Session:
             except Unavailable as reason:
                 missing[case.name] = str(reason)
         errors = {name: _relative_error(*entry) for name, entry in works.items() if entry[1]}
-        times = time_interleaved(works, self.repeats, device)
+        times = time_interleaved(works, self.repeats, device, self.clock)
         del works
         rows = []
         for case in contest.cases:
-            row = Row(case.name, contest.shape, threads, device=device.type, missing=missing.get(case.name))
+            row = Row(case.name, contest.shape, threads, device=device.type, clock=self.clock)
+            row = dataclasses.replace(row, missing=missing.get(case.name))
             if case.name in times:
                 row = _with_times(row, times[case.name], errors.get(case.name))
                 row = dataclasses.replace(row, peak_megabytes=self._peak(contest, case))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import statistics
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -41,8 +42,13 @@ class Times:
         return (high - low) / 2.0 / self.median(kind)
 
 
+CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
+"""What seconds are read from: the clock on the wall, or what processors spent on this process, which waiting for a
+processor that others hold does not lengthen."""
+
+
 def time_interleaved(
-    works: Mapping[str, tuple[Work, bool]], repeats: int, device: torch.device
+    works: Mapping[str, tuple[Work, bool]], repeats: int, device: torch.device, clock: str = "wall"
 ) -> dict[str, Times]:
     """Time training steps, then inference, `repeats` rounds each after one that does not count.
 
@@ -53,20 +59,22 @@ def time_interleaved(
         works: by name, the work and whether it runs under autocast in bfloat16.
         repeats: rounds that count.
         device: of the work; it is waited for.
+        clock: word of `CLOCKS`.
     """
+    read = functools.partial(_now, device, CLOCKS[clock])
     times = {name: Times() for name in works}
     with _without_collection():
         for name, round_index in _turns(list(works), repeats + 1):
             work, half = works[name]
             work.module.train()
-            forward, step = _train(work, half, device)
+            forward, step = _train(work, half, device, read)
             if round_index:
                 times[name].forward.append(forward)
                 times[name].step.append(step)
         for work, _ in works.values():
             work.module.eval()
         for name, round_index in _turns(list(works), repeats + 1):
-            seconds = _infer(*works[name], device)
+            seconds = _infer(*works[name], device, read)
             if round_index:
                 times[name].inference.append(seconds)
     return times
@@ -78,29 +86,29 @@ def _turns(names: list[str], n_rounds: int) -> Iterator[tuple[str, int]]:
         yield from ((name, round_index) for name in names[turn:] + names[:turn])
 
 
-def _train(work: Work, half: bool, device: torch.device) -> tuple[float, float]:
+def _train(work: Work, half: bool, device: torch.device, read: Callable[[], float]) -> tuple[float, float]:
     """Seconds of the forward pass and of the whole step."""
     work.clear()
-    began = _now(device)
+    began = read()
     with torch.autocast(device.type, torch.bfloat16, enabled=half):
         outputs = work.forward()
-    between = _now(device)
+    between = read()
     work.backward(outputs)
-    ended = _now(device)
+    ended = read()
     return between - began, ended - began
 
 
-def _infer(work: Work, half: bool, device: torch.device) -> float:
+def _infer(work: Work, half: bool, device: torch.device, read: Callable[[], float]) -> float:
     with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=half):
-        began = _now(device)
+        began = read()
         work.forward()
-        return _now(device) - began
+        return read() - began
 
 
-def _now(device: torch.device) -> float:
+def _now(device: torch.device, clock: Callable[[], float]) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-    return time.perf_counter()
+    return clock()
 
 
 @contextlib.contextmanager

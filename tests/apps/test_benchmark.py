@@ -40,11 +40,11 @@ def test_smoke_writes_rows(what, place, capsys):
 
 
 def test_only_names_and_shapes(place):
-    words = ["smoke=true", "memory=false", "only=[ours, 'real twin, 2C']", "shapes=[LSTM]"]
+    words = ["smoke=true", "memory=false", "only=[ours, 'real twin, 2C']", "shapes=[LSTM]", "clock=cpu"]
     assert main(["benchmark", "what=models", *words]) == 0
     rows = json.loads((place / "outputs" / "benchmark" / "models.json").read_text(encoding="utf-8"))
     assert [row["name"] for row in rows] == ["ours", "real twin, 2C"]
-    assert all("LSTM" in row["shape"] for row in rows)
+    assert all("LSTM" in row["shape"] and row["clock"] == "cpu" for row in rows)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,7 @@ def test_only_names_and_shapes(place):
         (["what=layers", "only=[asteroids]"], "asteroid"),
         (["what=layers", "shapes=[DCUNet-11]"], "DCUNet-11"),
         (["what=layers", "repeats=0"], "repeats"),
+        (["what=layers", "clock=sun"], "clock=sun"),
         (["what=layers", "threads=[1,0]"], "at least 1"),
         ([], "what"),
     ],

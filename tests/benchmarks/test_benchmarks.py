@@ -48,6 +48,12 @@ def test_rounds_interleave_and_medians_are_seconds():
     assert times["slow"].spread("step") >= 0.0
 
 
+def test_processor_time_leaves_waiting_out():
+    module = Sleeper("waiting", 0.02, [])
+    times = time_interleaved({"waiting": (Work(module, module), False)}, 3, CPU, "cpu")
+    assert times["waiting"].median("inference") < 0.01
+
+
 def hungry(megabytes: int) -> Case:
     """A case whose step holds so much on top of its weights."""
 
