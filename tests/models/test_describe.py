@@ -107,6 +107,10 @@ def test_reaches_known_by_hand(separator, reach):
 SLOW = set(WORDS["recurrence"]) - {"gated_linear"}
 
 
+def slowly(*words: str) -> list[Any]:
+    return [pytest.param(word, marks=pytest.mark.slow) for word in words]
+
+
 def bottlenecks(slow: set[str]) -> list[Any]:
     words = [*WORDS["recurrence"], "attention"]
     return [pytest.param(word, marks=pytest.mark.slow if word in slow else ()) for word in words]
@@ -141,7 +145,7 @@ def test_the_level_of_an_utterance_is_taken_as_known():
     assert any(line.startswith("level: of the whole recording") for line in found.lines())
 
 
-@pytest.mark.parametrize("arithmetic", ["complex", "real", "dual", "widely_linear"])
+@pytest.mark.parametrize("arithmetic", ["complex", "dual", *slowly("real", "widely_linear")])
 @pytest.mark.parametrize("bottleneck", [None, *bottlenecks(SLOW - {"lstm"})])
 def test_totals_are_the_sums_of_the_layers(arithmetic, bottleneck):
     model = MaskingModel(

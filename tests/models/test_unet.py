@@ -20,7 +20,7 @@ from audiocx.models.unet import UNet
 from audiocx.models.words import WORDS
 from audiocx.training.resume import fingerprint, take_weights
 
-BOTTLENECKS = [None, "gated_linear", "lstm", "unitary"]
+BOTTLENECKS = [None, "gated_linear"]
 IN_PIECES = [1, 2, 15, 12]
 
 
@@ -123,7 +123,7 @@ def test_every_bottleneck_learns_both_ways(arithmetic, bottleneck, noise):
     arithmetic=st.sampled_from(sorted(ARITHMETICS)),
     bottleneck=st.sampled_from([None, *WORDS["recurrence"]]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_random_pieces_equal_the_whole(lengths, arithmetic, bottleneck):
     planes = torch.randn(1, 2, 17, sum(lengths), generator=torch.Generator().manual_seed(sum(lengths)))
     net = network(arithmetic, bottleneck=bottleneck)
