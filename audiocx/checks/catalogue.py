@@ -25,6 +25,7 @@ from audiocx.layers.convolution import (
     ComplexConv2d,
     ComplexConvTranspose1d,
     ComplexConvTranspose2d,
+    RealConvTranspose2d,
 )
 from audiocx.layers.halves import Halves
 from audiocx.layers.linear import ComplexLinear, RealLinear
@@ -55,6 +56,10 @@ def _convolution(name: str, make: Callable[..., nn.Module], shape: tuple[int, ..
     )
 
 
+MANY_MAPS = (2, 48, 4, 5)
+"""As many planes for one that comes out that transposed convolutions become matrix products."""
+
+
 def _causal(name: str, make: Callable[..., nn.Module], shape: tuple[int, ...], **options: Any) -> Entry:
     options = {"kernel_size": 3, **options}
     return Entry(
@@ -83,6 +88,22 @@ CONVOLUTIONS = [
     _convolution("ComplexConvTranspose2d, grouped", ComplexConvTranspose2d, MAPS, groups=2, dilation=2),
     _convolution("ComplexConvTranspose2d, depthwise", ComplexConvTranspose2d, MAPS, groups=4),
     _convolution("ComplexConvTranspose2d, form of Gauss", ComplexConvTranspose2d, MAPS, form="gauss"),
+    Entry(
+        "ComplexConvTranspose2d, few outputs",
+        "convolution",
+        lambda: ComplexConvTranspose2d(48, 1, 3, 2, 1),
+        MANY_MAPS,
+        reference=reference_maps.convolution,
+        holomorphic=True,
+    ),
+    Entry(
+        "RealConvTranspose2d, few outputs",
+        "convolution",
+        lambda: RealConvTranspose2d(48, 2, 3, 2, 1),
+        MANY_MAPS,
+        "real",
+        reference_maps.real_convolution,
+    ),
     _causal("dilated ComplexConv1d", ComplexConv1d, FRAMES, dilation=2),
     _causal("ComplexConv2d without bias", ComplexConv2d, MAPS, padding=(1, 0), bias=False),
     _causal("ComplexConvTranspose2d", ComplexConvTranspose2d, MAPS, stride=(2, 1), padding=(1, 2)),

@@ -31,6 +31,13 @@ def convolution(layer: Any, z: Tensor) -> Tensor:
     return plain(z, weight, bias, groups=layer.groups, **sizes)
 
 
+def real_convolution(layer: Any, x: Tensor) -> Tensor:
+    """Torch's transposed convolution."""
+    return functional.conv_transpose2d(
+        x, layer.weight, layer.bias, layer.stride, layer.padding, groups=layer.groups, dilation=layer.dilation
+    )
+
+
 def causal_convolution(layer: Any, z: Tensor) -> Tensor:
     """y_t = Σ_k W_k z_{t - dk} frame by frame: what a transposed convolution adds up to, too."""
     inner = layer.convolution
