@@ -251,9 +251,9 @@ def _run(entries: Sequence[Entry], proofs: Sequence[Proof]) -> list[Result]:
         # Of torch about its own insides, when it compiles and exports.
         warnings.simplefilter("ignore")
         task = progress.add_task("", total=len(entries) * len(proofs))
-        for result in run_proofs(entries, proofs):
+        for result in run_proofs(entries, proofs, lambda words: progress.update(task, description=words)):
             results.append(result)
-            progress.update(task, advance=1, description=result.entry.name)
+            progress.advance(task)
     return results
 
 

@@ -153,12 +153,15 @@ PROOFS = (
 )  # fmt: skip
 
 
-def run_proofs(entries: Sequence[Entry], proofs: Sequence[Proof]) -> Iterator[Result]:
+def run_proofs(
+    entries: Sequence[Entry], proofs: Sequence[Proof], tell: Callable[[str], None] = lambda words: None
+) -> Iterator[Result]:
     """Run proofs of layers, those that are run of many at once last.
 
     Args:
         entries: the layers.
         proofs: what to prove.
+        tell: is told what begins, for a display.
 
     Yields:
         A result for every layer and proof, in the order of running.
@@ -169,10 +172,12 @@ def run_proofs(entries: Sequence[Entry], proofs: Sequence[Proof]) -> Iterator[Re
             if why_not is not None:
                 yield Result(entry, proof, "no", why_not)
             elif proof.check is not None:
+                tell(f"{entry.name}: {proof.key}")
                 yield _run(entry, proof, proof.check)
     for proof in proofs:
         if proof.check_all is not None:
             applying = [entry for entry in entries if proof.why_not(entry) is None]
+            tell(f"{proof.key} of all")
             found = _run_all(applying, proof.check_all) if applying else {}
             for entry in applying:
                 why = found[entry.name]
