@@ -1,4 +1,4 @@
-"""Products with complex weights on planar tensors: their forms, and what is kept of a weight in inference.
+"""Products with complex weights on planar tensors: their forms.
 
 With the weight W = A + jB and the input x = x_r + j x_i, without conjugation as in torch:
 
@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from audiocx.layers.kept import KeepsDerived
 from audiocx.layers.planar import PlanarLayer, planes
 
 FORMS = ("block", "gauss")
@@ -122,53 +121,17 @@ def gauss_product(
     return torch.cat((both - second, both + first), 1)
 
 
-@dataclass(frozen=True)
-class _Kept:
-    """Derived weights, and the weights that they were derived from.
-
-    The weights are held, so that no other tensor can come to lie at their address while these are kept.
-    """
-
-    form: str
-    sources: tuple[Tensor, ...]
-    versions: tuple[int, ...]
-    derived: tuple[Tensor, ...]
-
-    def holds(self, form: str, weights: tuple[Tensor, ...]) -> bool:
-        return (
-            self.form == form
-            and self.versions == tuple(weight._version for weight in weights)
-            and all(
-                source.data_ptr() == weight.data_ptr() and source.dtype == weight.dtype
-                for source, weight in zip(self.sources, weights, strict=True)
-            )
-        )
-
-
-class ComplexProduct(PlanarLayer):
-    """Base of layers with a complex weight: its parts, and what the forms of the product derive from them.
-
-    In evaluation and without gradients the block kernel or Gauss' sums are built once and kept until a weight
-    changes (its version counter or its memory), `train` is called or the layer is copied. Writing through
-    `weight.data` in evaluation is the one change that torch does not tell; call `train` or `eval` after it.
-    """
+class ComplexProduct(KeepsDerived, PlanarLayer):
+    """Base of layers with a complex weight: its parts, and what the forms of the product derive from them."""
 
     weight_real: nn.Parameter
     weight_imag: nn.Parameter
     transposed: bool = False
     groups: int = 1
-    _kept: _Kept | None = None
 
     def derived_weights(self, form: str) -> tuple[Tensor, ...]:
-        """Weights that a form works with: the block kernel alone, or Gauss' three."""
-        weights = self.weight_real, self.weight_imag
-        if self.training or torch.is_grad_enabled() or not _can_be_kept(weights):
-            return self._derive(form)
-        if self._kept is None or not self._kept.holds(form, weights):
-            versions = tuple(weight._version for weight in weights)
-            sources = tuple(weight.detach() for weight in weights)
-            self._kept = _Kept(form, sources, versions, self._derive(form))
-        return self._kept.derived
+        """Weights that a form works with: the block kernel alone, or Gauss' three; kept in inference."""
+        return self.derived(form, (self.weight_real, self.weight_imag), lambda: self._derive(form))
 
     def _derive(self, form: str) -> tuple[Tensor, ...]:
         if form == "gauss":
@@ -176,23 +139,3 @@ class ComplexProduct(PlanarLayer):
         return (
             block_kernel(self.weight_real, self.weight_imag, transposed=self.transposed, groups=self.groups),
         )
-
-    def train(self, mode: bool = True) -> ComplexProduct:
-        """Set the mode; what was kept of the weights is dropped."""
-        self._kept = None
-        super().train(mode)
-        return self
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Copies and pickles do without what can be derived."""
-        return {**self.__dict__, "_kept": None}
-
-
-def _can_be_kept(weights: tuple[Tensor, ...]) -> bool:
-    """Not while something is traced, and not of stand-ins for parameters, as `torch.func` puts in their place."""
-    if torch.compiler.is_compiling() or torch.jit.is_tracing():
-        return False
-    return all(
-        type(weight) is nn.Parameter and weight.device.type != "meta" and not weight.is_inference()
-        for weight in weights
-    )

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from audiocx.layers.convolution import block_kernel
 from audiocx.layers.gated_scan import exporting
+from audiocx.layers.kept import KeepsDerived
 from audiocx.layers.sequences import without_autocast
 
 SMALLEST_NORM = 1e-12
@@ -52,7 +53,19 @@ def random_unitary(size: int) -> Tensor:
     return (orthogonal * (diagonal / diagonal.abs())).to(torch.complex64)
 
 
-class FullUnitary(nn.Module):
+class _Matrix(KeepsDerived):
+    """A matrix that parameters give; in inference it is formed once, or a frame of a stream would cost a solve."""
+
+    def forward(self) -> Tensor:
+        """Return the matrix."""
+        return self.derived("matrix", tuple(self.parameters()), lambda: (self.form(),))[0]
+
+    def form(self) -> Tensor:
+        """Form it from the parameters."""
+        raise NotImplementedError
+
+
+class FullUnitary(_Matrix):
     """Any unitary matrix, by the Cayley map of a skew-Hermitian one.
 
     W_0 is random and fixed and M starts at zero, so that no eigenvalue is out of reach at the start.
@@ -81,7 +94,7 @@ class FullUnitary(nn.Module):
         self.register_buffer("start_real", start.real.clone())
         self.register_buffer("start_imag", start.imag.clone())
 
-    def forward(self) -> Tensor:
+    def form(self) -> Tensor:
         """Block form of the matrix."""
         generator = block_kernel(self.skew_real, self.skew_imag)
         with without_autocast(generator):
@@ -92,7 +105,7 @@ class FullUnitary(nn.Module):
         return str(self.size)
 
 
-class FullOrthogonal(nn.Module):
+class FullOrthogonal(_Matrix):
     """Real twin of `FullUnitary`: an orthogonal matrix.
 
     Formula:
@@ -117,8 +130,8 @@ class FullOrthogonal(nn.Module):
         start, triangular = torch.linalg.qr(torch.randn(size, size, dtype=torch.float64))
         self.register_buffer("start", (start * triangular.diagonal().sign()).float())
 
-    def forward(self) -> Tensor:
-        """Return the matrix."""
+    def form(self) -> Tensor:
+        """Form the matrix from the parameters."""
         with without_autocast(self.skew):
             return cayley(self.skew - self.skew.mT) @ self.start
 
@@ -127,7 +140,7 @@ class FullOrthogonal(nn.Module):
         return str(self.size)
 
 
-class FactoredUnitary(nn.Module):
+class FactoredUnitary(_Matrix):
     """A unitary matrix of seven real parameters a row, as a product of simple ones.
 
     The product is formed once a call, since a product with the matrix costs less than the seven factors at every
@@ -163,7 +176,7 @@ class FactoredUnitary(nn.Module):
         self.register_buffer("fourier_real", fourier.real.float(), persistent=False)
         self.register_buffer("fourier_imag", fourier.imag.float(), persistent=False)
 
-    def forward(self) -> Tensor:
+    def form(self) -> Tensor:
         """Block form of the matrix."""
         with without_autocast(self.angles):
             fourier = block_kernel(self.fourier_real, self.fourier_imag)

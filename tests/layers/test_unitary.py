@@ -7,7 +7,7 @@ import torch
 
 from audiocx.errors import ConfigError
 from audiocx.layers.gated_unit_scan import gated_unit_scan, plain_gated_unit_scan
-from audiocx.layers.unitary import inverse_by_products
+from audiocx.layers.unitary import FactoredUnitary, FullOrthogonal, FullUnitary, inverse_by_products
 from audiocx.layers.unitary_recurrence import UnitaryRecurrence
 from audiocx.layers.unitary_scan import plain_unitary_scan, unitary_scan
 
@@ -44,6 +44,26 @@ def test_gradients_of_the_scans(parts, reverse):
             lambda *given, scan=scan: scan(*given, reverse=reverse), leaves, fast_mode=True
         )
         torch.testing.assert_close(scan(*leaves, reverse=reverse), plain(*leaves, reverse=reverse))
+
+
+@pytest.mark.parametrize("make", [FullUnitary, FullOrthogonal, FactoredUnitary])
+def test_inference_forms_the_matrix_once(make, monkeypatch):
+    """A stream calls it for every frame; a step of an optimizer, or a load, is seen."""
+    layer, formed = make(3).eval(), []
+    form = make.form
+    monkeypatch.setattr(make, "form", lambda self: (formed.append(1), form(self))[1])
+    with torch.no_grad():
+        first = layer()
+        assert torch.equal(layer(), first)
+        assert len(formed) == 1
+        for parameter in layer.parameters():
+            parameter.add_(0.5 * torch.randn_like(parameter))
+        second = layer()
+        assert not torch.allclose(second, first)
+        layer.load_state_dict(make(3).state_dict())
+        assert not torch.allclose(layer(), second)
+    torch.testing.assert_close(layer().detach(), layer(), rtol=0, atol=0)  # with gradients, formed anew
+    assert len(formed) == 5
 
 
 def test_a_matrix_that_is_not_there():
