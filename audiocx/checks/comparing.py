@@ -14,8 +14,10 @@ class ProofError(Exception):
 
 
 def in_words(error: Exception) -> str:
-    """Kind and message of an error, in one line of bounded length."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:LONGEST]}"
+    """Kind and message of an error, in one line of bounded length: the end of what holds a traceback."""
+    message = " ".join(str(error).split())
+    cut = message[-LONGEST:] if "Traceback" in message else message[:LONGEST]
+    return f"{type(error).__name__}: {cut}"
 
 
 def require(holds: bool, message: str) -> None:

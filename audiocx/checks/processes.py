@@ -95,4 +95,6 @@ def _process(rank: int, folder: str, given: list[str | Entry]) -> None:
         except Exception as error:  # of one layer, and not of those that come after it
             found[entry.name] = f"raises {in_words(error)}"
     torch.save(found, Path(folder) / f"{rank}.pt")
+    # Neither leaves while the other may still be on its way in.
+    distributed.barrier()
     distributed.destroy_process_group()
