@@ -285,9 +285,15 @@ class ComplexConvTranspose2d(_Transposed):
 
 
 class RealConvTranspose2d(nn.ConvTranspose2d):
-    """Torch's transposed convolution, as quick with few output planes as `ComplexConvTranspose2d` is.
+    """Real twin of `ComplexConvTranspose2d`: torch's own, as quick with few output planes as that is.
 
-    The real twin of it: without, a comparison of seconds would be one of tricks.
+    Without, a comparison of seconds would be one of tricks. Its arguments are torch's.
+
+    Formula:
+        y = Wᵀ x + b, the transpose of x = W * y as a matrix, with W real
+
+    Source:
+        Zeiler et al. 2010.
 
     Shapes:
         (batch, in, frequency, frame) -> (batch, out, frequency', frame').
