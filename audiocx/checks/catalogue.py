@@ -34,6 +34,7 @@ from audiocx.layers.widely_linear import WidelyLinearDepthwise
 HELPERS = (
     "PlanarLayer",  # bases of layers
     "ComplexProduct",
+    "KeepsDerived",
     "ScalingActivation",
     "RealValuedLayer",
     "GatedUnit",

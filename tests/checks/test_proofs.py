@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import inspect
 import pkgutil
 
 import pytest
+import torch
 from torch import nn
 
 import audiocx.layers
@@ -146,3 +148,21 @@ def test_9_runs_in_onnxruntime():
 )
 def test_10_properties(entry):
     properties.check_properties(entry)
+
+
+@pytest.mark.parametrize("entry", [pytest.param(entry, id=entry.name) for entry in ENTRIES])
+def test_what_is_kept_in_inference_follows_the_weights(entry):
+    """Whatever changes them: an optimizer in place, other weights loaded, another type."""
+    layer, arguments = entry.layer().eval(), entry.arguments(entry.layer())
+    with torch.no_grad():
+        numerics.call(layer, *arguments)
+        for parameter in layer.parameters():
+            parameter.mul_(0.5)
+        changed = numerics.call(layer, *arguments)
+        assert torch.equal(changed, numerics.call(copy.deepcopy(layer), *arguments))
+        layer.load_state_dict(entry.layer(seed=4).state_dict())
+        loaded = numerics.call(layer, *arguments)
+        assert torch.equal(loaded, numerics.call(entry.layer(seed=4).eval(), *arguments))
+        precise = numerics.call(layer.double(), *(argument.double() for argument in arguments))
+        assert precise.dtype == torch.float64
+        torch.testing.assert_close(precise.float(), loaded, rtol=1e-3, atol=1e-4)

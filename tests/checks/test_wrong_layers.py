@@ -115,8 +115,23 @@ class Unstable(WhiteningBatchNorm):
         return super().transform(planar) / planar.abs().amax()
 
 
+class Keeping(PlanarLayer):
+    """Doubles its weight once and for all."""
+
+    kept = None
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+
+    def transform(self, planar):
+        if self.kept is None:
+            self.kept = 2.0 * self.weight.detach()
+        return planar * self.kept
+
+
 def asks(planar):
-    return planar * 2.0 if float(planar.sum()) > 0.0 else planar
+    return planar * 2.0 if planar.sum().item() > 0.0 else planar
 
 
 def needs_audiocx(planar):
@@ -174,6 +189,7 @@ CASES = {
     "a graph break": (lowering.check_compiled, wrong(lambda: Layer(asks)), "does not compile"),
     "a question to the data": (lowering.check_exported, wrong(lambda: Layer(asks)), "is not exported"),
     "an operator of audiocx": (lowering.check_exported, wrong(lambda: Layer(needs_audiocx)), "needs audiocx"),
+    "kept weights": (lowering.check_exported, wrong(Keeping), "has constants"),
     "no state": (
         properties.check_properties,
         wrong(lambda: Forgetful(4, 3), FRAMES, has_state=True),
