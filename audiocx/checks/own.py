@@ -166,13 +166,19 @@ def _called(entry: Entry, layer: nn.Module, own: Own) -> Entry:
         if (entry.native or entry.planar) and isinstance(outputs, tuple):
             return replace(
                 entry,
-                real_output=isinstance(layer, RealValuedLayer)
-                or (entry.native and not outputs[0].is_complex()),
+                real_output=_is_real(layer, outputs[0], entry.native),
                 has_state=len(outputs) == 2 and _takes_state(layer, numbers if entry.native else planes),
             )
         failures += [result for result in (native, planar) if isinstance(result, str)]
     shapes = "give --shape, and --form where it takes one form alone"
     raise ConfigError(describe(f"{own.path} cannot be called", got=(failures or ["no tensor"])[0], do=shapes))
+
+
+def _is_real(layer: nn.Module, outputs: Tensor, native: bool) -> bool:
+    """Whether real numbers come out: what cannot be pairs of planes is real, too."""
+    if isinstance(layer, RealValuedLayer):
+        return True
+    return not outputs.is_complex() if native else outputs.ndim < 2 or outputs.shape[1] % 2 == 1
 
 
 def _try(layer: nn.Module, inputs: Tensor) -> tuple[Tensor, ...] | str:

@@ -7,7 +7,7 @@ import cmath
 import torch
 from torch import Tensor, nn
 
-from audiocx.checks.comparing import ProofError, relative_error, require
+from audiocx.checks.comparing import relative_error, require
 from audiocx.checks.entry import Entry, as_planes
 from audiocx.checks.numerics import call
 from audiocx.layers.planar import to_complex
@@ -29,22 +29,23 @@ def check_phase(entry: Entry) -> str | None:
     """
     layer = entry.layer(torch.float64)
     turned = max(_error(entry, layer, angle, turns=True) for angle in ANGLES)
-    declared = entry.declares(layer)
+    left = max(_error(entry, layer, angle, turns=False) for angle in ANGLES)
+    declared = {"phase_equivariant": entry.declares(layer)}
     if entry.real_output:
-        invariant = bool(getattr(layer, "phase_invariant", False))
-        left = max(_error(entry, layer, angle, turns=False) for angle in ANGLES)
-        require(
-            left < SAME if invariant else left > OTHER,
-            f"phase_invariant is {invariant}, and a global phase changes the output by {left:.2g}",
-        )
-    if declared is None:
-        seen = "turns" if turned < SAME else "does not turn"
-        return f"it does not declare `phase_equivariant`; its output {seen} with a global phase"
-    if turned < SAME if declared else turned > OTHER:
+        invariant = getattr(layer, "phase_invariant", False if entry.must_declare else None)
+        declared["phase_invariant"] = None if invariant is None else bool(invariant)
+    errors = {
+        "phase_equivariant": (turned, "the output of the turned input is off the turned output by"),
+        "phase_invariant": (left, "a global phase changes the output by"),
+    }
+    for name, says in declared.items():
+        error, words = errors[name]
+        if says is not None:
+            require(error < SAME if says else error > OTHER, f"{name} is {says}, and {words} {error:.2g}")
+    if any(says is not None for says in declared.values()):
         return None
-    raise ProofError(
-        f"phase_equivariant is {declared}, and the turned input's output is off the turned output by {turned:.2g}"
-    )
+    seen = "turns with" if turned < SAME else "is left as it is by" if left < SAME else "is changed by"
+    return f"it does not declare `phase_equivariant`; its output {seen} a global phase"
 
 
 def _error(entry: Entry, layer: nn.Module, angle: float, *, turns: bool) -> float:

@@ -94,6 +94,13 @@ class Forgetting(Kept):
         return super().transform(planar, None)
 
 
+class Loudness(nn.Module):
+    """Power of every item: real numbers of native ones, whatever their phase."""
+
+    def forward(self, z):
+        return z.abs().square().flatten(1).mean(1)
+
+
 class Needy(nn.Module):
     def __init__(self, mystery):
         super().__init__()
@@ -169,7 +176,12 @@ def test_a_model_of_ones_own(package, capsys):
     assert run("own_layers:Model", "--proofs", "gradients,phase,bfloat16") == 0
     printed = capsys.readouterr().out
     assert "own_layers:Model() on complex (2, 1, 6, 5)" in printed
-    assert "its output does not turn with a global phase" in printed
+    assert "its output is changed by a global phase" in printed
+
+
+def test_real_numbers_of_complex_ones(package, capsys):
+    assert run("own_layers:Loudness", "--form", "native", "--proofs", "gradients,phase,bfloat16,compile") == 0
+    assert "its output is left as it is by a global phase" in capsys.readouterr().out
 
 
 def test_state_is_found(package, capsys):
