@@ -8,6 +8,22 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.optimizer import register_optimizer_step_post_hook
+
+
+class _Steps:
+    """Steps of all optimizers: fused ones change weights and leave their version counters as they are."""
+
+    taken = 0
+
+    @classmethod
+    def count(cls, *arguments: object) -> None:
+        """Count one; torch calls it after every step. A compiled one would be compiled anew for every number."""
+        if not torch.compiler.is_compiling():
+            cls.taken += 1
+
+
+register_optimizer_step_post_hook(_Steps.count)
 
 
 @dataclass(frozen=True)
@@ -21,10 +37,12 @@ class _Kept:
     sources: tuple[Tensor, ...]
     versions: tuple[int, ...]
     derived: tuple[Tensor, ...]
+    steps: int
 
     def holds(self, form: str, weights: tuple[Tensor, ...]) -> bool:
         return (
             self.form == form
+            and self.steps == _Steps.taken
             and self.versions == tuple(weight._version for weight in weights)
             and all(
                 source.data_ptr() == weight.data_ptr() and source.dtype == weight.dtype
@@ -37,8 +55,8 @@ class KeepsDerived(nn.Module):
     """Base of layers that keep what they derive from their weights.
 
     In evaluation and without gradients it is derived once and kept until a weight changes (its version counter or
-    its memory), `train` is called or the layer is copied. Writing through `weight.data` in evaluation is the one
-    change that torch does not tell; call `train` or `eval` after it.
+    its memory), an optimizer makes a step, `train` is called or the layer is copied. Writing through `weight.data`
+    in evaluation is not seen; call `train` or `eval` after it.
     """
 
     _kept: _Kept | None = None
@@ -55,11 +73,12 @@ class KeepsDerived(nn.Module):
         """
         if self.training or torch.is_grad_enabled() or not _can_be_kept(weights):
             return derive()
-        if self._kept is None or not self._kept.holds(form, weights):
+        kept = self._kept
+        if kept is None or not kept.holds(form, weights):
             versions = tuple(weight._version for weight in weights)
             sources = tuple(weight.detach() for weight in weights)
-            self._kept = _Kept(form, sources, versions, derive())
-        return self._kept.derived
+            self._kept = kept = _Kept(form, sources, versions, derive(), _Steps.taken)
+        return kept.derived
 
     def train(self, mode: bool = True) -> KeepsDerived:
         """Set the mode; what was kept is dropped."""
