@@ -22,6 +22,7 @@ from torch.nn import functional
 
 from audiocx.errors import ConfigError, describe, nearest
 from audiocx.layers.linear import ComplexLinear, RealLinear
+from audiocx.layers.modulus import floored_modulus, widen
 from audiocx.layers.planar import PlanarLayer
 
 WEIGHTINGS = ("real", "modulus", "modulus_phase", "split")
@@ -52,7 +53,7 @@ def rotary_phase(numbers: Tensor) -> Tensor:
 
 def _normalised(numbers: Tensor) -> Tensor:
     """Numbers (..., part, feature) at unit mean power E|x|²."""
-    wide = numbers.float() if numbers.dtype in (torch.float16, torch.bfloat16) else numbers
+    wide = widen(numbers)
     power = wide.square().sum(-2, keepdim=True).mean(-1, keepdim=True)
     return (wide * torch.rsqrt(power + SMALLEST)).to(numbers.dtype)
 
@@ -76,26 +77,29 @@ def attend(query: Tensor, key: Tensor, value: Tensor, weighting: str, *, causal:
         return weighted.unflatten(-1, value.shape[-2:])
     real_key, imaginary_key = key.unbind(-2)
     turned_key = torch.cat((-imaginary_key, real_key), -1)  # jk; Im(q k^H) = Re(q (jk)^H)
-    real = scale * query.flatten(-2) @ key.flatten(-2).mT
-    imaginary = scale * query.flatten(-2) @ turned_key.mT
+    # In float32 at least: in float16 the square of a small score is zero, and its root has no gradient there.
+    real = widen(scale * query.flatten(-2) @ key.flatten(-2).mT)
+    imaginary = widen(scale * query.flatten(-2) @ turned_key.mT)
     mask = None
     if causal:
         mask = torch.ones(real.shape[-2:], dtype=torch.bool, device=real.device).triu(1)
     if weighting == "split":
         return _complex_product(_softmax(real, mask), _softmax(imaginary, mask), value)
-    modulus = (real.square() + imaginary.square()).clamp_min(SMALLEST**2).sqrt()
+    modulus = floored_modulus(real, imaginary, SMALLEST)
     weights = _softmax(modulus, mask)
     if weighting == "modulus":
-        return (weights @ values).unflatten(-1, value.shape[-2:])
+        return (weights.to(values.dtype) @ values).unflatten(-1, value.shape[-2:])
     return _complex_product(weights * (real / modulus), weights * (imaginary / modulus), value)
 
 
 def _attend_real(query: Tensor, key: Tensor, value: Tensor, scale: float, *, causal: bool) -> Tensor:
-    """Torch's attention over (..., frame, feature), on four axes: ONNX takes no others."""
+    """Torch's attention over (..., frame, feature), on four axes: ONNX takes no others.
+
+    The last leading axis, heads, stays by itself: kernels of a GPU take no more than 65 535 of those.
+    """
     leading = query.shape[:-2]
-    query, key, value = (
-        numbers.reshape(1, math.prod(leading), *numbers.shape[-2:]) for numbers in (query, key, value)
-    )
+    rows = math.prod(leading[:-1]), math.prod(leading[-1:])
+    query, key, value = (numbers.reshape(*rows, *numbers.shape[-2:]) for numbers in (query, key, value))
     weighted = functional.scaled_dot_product_attention(query, key, value, is_causal=causal, scale=scale)
     return weighted.reshape(*leading, *weighted.shape[-2:])
 
@@ -108,6 +112,7 @@ def _complex_product(real: Tensor, imaginary: Tensor, value: Tensor) -> Tensor:
     """(P + jQ) V for weights (..., frame, frame) and values (..., frame, part, feature)."""
     value_real, value_imaginary = value.unbind(-2)
     turned = torch.stack((-value_imaginary, value_real), -2)
+    real, imaginary = real.to(value.dtype), imaginary.to(value.dtype)
     return (real @ value.flatten(-2) + imaginary @ turned.flatten(-2)).unflatten(-1, value.shape[-2:])
 
 

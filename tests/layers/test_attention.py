@@ -81,6 +81,20 @@ def test_gradients(weighting):
     assert torch.autograd.gradcheck(lambda *parts: attend(*parts, weighting, causal=True), given)
 
 
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_silence_in_half_precision_has_finite_gradients(weighting, dtype):
+    for autocast in (True, False):
+        layer = ComplexAttention(8, 2, weighting=weighting).to(torch.float32 if autocast else dtype)
+        silence = torch.zeros(1, 16, 5, dtype=layer.value.weight_real.dtype, requires_grad=True)
+        with torch.autocast("cpu", dtype, enabled=autocast):
+            outputs = layer(silence)
+        assert outputs.dtype == dtype
+        outputs.float().sum().backward()
+        for leaf in (silence, *layer.parameters()):
+            assert torch.isfinite(leaf.grad).all()
+
+
 def test_words_that_do_not_fit():
     with pytest.raises(ConfigError, match="modulus"):
         ComplexAttention(4, 2, weighting="modulos")
