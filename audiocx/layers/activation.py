@@ -308,10 +308,10 @@ class SoftThreshold(nn.Module):
         self.bias = nn.Parameter(torch.zeros(features))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Shrink the absolute value and keep the sign."""
-        bias = per_feature(self.bias, features.ndim)
-        modulus = features.abs().clamp_min(SMALLEST_MODULUS)
-        return features * (functional.relu(modulus + bias) / modulus)
+        """Shrink the absolute value and keep the sign; in float32 at least, as `ModReLU` does."""
+        values, bias = widen(features), per_feature(self.bias, features.ndim)
+        modulus = values.abs().clamp_min(SMALLEST_MODULUS)
+        return (values * (functional.relu(modulus + bias) / modulus)).to(features.dtype)
 
     def extra_repr(self) -> str:
         """Sizes, for printing."""

@@ -71,6 +71,8 @@ def test_soft_threshold_is_mod_relu_on_the_real_axis(noise):
             module.bias.copy_(torch.tensor([-0.5, -0.1, 0.0, 0.2]))
     on_axis = torch.cat((real, torch.zeros_like(real)), 1)
     torch.testing.assert_close(twin(real), layer(on_axis)[:, :4], rtol=1e-5, atol=1e-6)
+    # In half precision as well: what comes out has the type that went in.
+    assert torch.equal(twin(real.bfloat16()), layer(on_axis.bfloat16())[:, :4])
 
 
 def test_z_relu_drops_what_is_infinite_outside_its_quadrant():
