@@ -21,8 +21,8 @@ CELLS: dict[str, tuple[Callable[[int, int], nn.RNNBase], int]] = {"lstm": (nn.LS
 LARGE_NUMBERS = 1 << 20
 """Numbers that come out of a recurrence over both parts from which it runs over one after the other in training.
 
-What a call keeps for the way back grows with it, and memory in pieces above 32 MiB goes back to the system after each
-and has to be paged in anew: over 1 000 frames of 16 sequences, two times two calls took 0.8 to 0.9 of the time of two.
+What a call keeps for the way back grows with it, and memory in pieces above 32 MiB goes back to the system after
+each and has to be paged in anew: over 1 000 frames of 16 sequences, two calls more took 0.8 to 0.9 of the time.
 """
 
 
