@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from audiocx.models.paper_heads import PlainMask, RealImagMask
+from audiocx.models.heads import PlainMask, RealImagMask
 
 
 @pytest.fixture
