@@ -50,8 +50,21 @@ def conv_transpose2d(
             _pair(dilation),
         )
     sizes = (_pair(stride), _pair(padding), _pair(output_padding), _pair(dilation))
-    outputs: Tensor = _FewOutputs.apply(inputs, weight, *sizes)
+    outputs = as_product(inputs, weight, *sizes)
     return outputs if bias is None else outputs + bias.view(1, -1, 1, 1)
+
+
+def as_product(
+    inputs: Tensor,
+    weight: Tensor,
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    output_padding: tuple[int, int],
+    dilation: tuple[int, int],
+) -> Tensor:
+    """Do `conv_transpose2d` as a matrix product, whether it pays or not; without groups and bias."""
+    outputs: Tensor = _FewOutputs.apply(inputs, weight, stride, padding, output_padding, dilation)
+    return outputs
 
 
 def _pays(inputs: Tensor, weight: Tensor, groups: int) -> bool:
