@@ -98,7 +98,8 @@ class _FewOutputs(torch.autograd.Function):
         taps = (weight.shape[2], weight.shape[3])
         axes = zip(inputs.shape[2:], stride, padding, output_padding, dilation, taps, strict=True)
         size = tuple((n - 1) * s - 2 * p + more + d * (k - 1) + 1 for n, s, p, more, d, k in axes)
-        columns = torch.matmul(weight.flatten(1).mT, inputs.flatten(2))
+        # A product for each item: `matmul` would make one of all, and a copy of the columns after it.
+        columns = torch.bmm(weight.flatten(1).mT.expand(len(inputs), -1, -1), inputs.flatten(2))
         return functional.fold(columns, size, taps, dilation=dilation, padding=padding, stride=stride)
 
     @staticmethod
