@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from audiocx.errors import ShapeError, describe
+from audiocx.layers.modulus import widen
 from audiocx.layers.planar import PlanarLayer
 from audiocx.layers.whitening import over_processes, whiten, whiten_batch
 
@@ -71,7 +72,7 @@ class WhiteningBatchNorm(PlanarLayer):
 
     def transform(self, planar: Tensor) -> Tensor:
         """Normalise a planar tensor."""
-        values = planar.float() if planar.dtype in (torch.float16, torch.bfloat16) else planar
+        values = widen(planar)
         weight, bias = self.weight.view(3, -1), self.bias.view(2, -1)
         if not self.training:
             moments = (self.running_mean, self.running_covariance)

@@ -19,7 +19,6 @@ from audiocx.layers.few_outputs import conv_transpose2d
 from audiocx.layers.initialisation import fan_in, fan_out, initialise
 from audiocx.layers.product import (
     ComplexProduct,
-    block_kernel,  # noqa: F401  (other layers take it from here)
     gauss_product,
     group_planes,
     product_form,

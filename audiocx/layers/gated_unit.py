@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from audiocx.layers.convolution import block_kernel
 from audiocx.layers.gated_unit_scan import gated_unit_scan
 from audiocx.layers.initialisation import initialise_complex, initialise_real
 from audiocx.layers.planar import PlanarLayer
+from audiocx.layers.product import block_kernel
 from audiocx.layers.sequences import by_frame, from_frames, wide, without_autocast
 from audiocx.layers.unitary import SMALL_SHRINKAGE, FullOrthogonal, FullUnitary
 

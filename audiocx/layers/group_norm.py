@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from audiocx.errors import ConfigError, describe
+from audiocx.layers.modulus import widen
 from audiocx.layers.planar import PlanarLayer
 from audiocx.layers.standardising import Sets, standardise
 
@@ -27,7 +28,7 @@ def _standardise(
         scale: a gain for every feature, both parts alike.
         bias: a shift for every plane.
     """
-    values = planes.float() if planes.dtype in (torch.float16, torch.bfloat16) else planes
+    values = widen(planes)
     sets = Sets(parts, groups, by_frame)
     scale = scale.repeat(parts).view(1, -1, 1, 1)
     shift = None if bias is None else bias.view(1, -1, 1, 1)

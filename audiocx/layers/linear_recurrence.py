@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from audiocx.errors import ConfigError, describe
-from audiocx.layers.convolution import block_kernel
 from audiocx.layers.diagonal_scan import diagonal_scan
 from audiocx.layers.initialisation import initialise_complex, initialise_real
 from audiocx.layers.planar import PlanarLayer
+from audiocx.layers.product import block_kernel
 from audiocx.layers.sequences import by_frame, from_frames, wide
 
 RING = (0.9, 0.999)

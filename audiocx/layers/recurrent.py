@@ -17,6 +17,7 @@ from audiocx.layers.gated_scan import gated_scan
 from audiocx.layers.initialisation import initialise_complex, initialise_real
 from audiocx.layers.planar import PlanarLayer, concatenate
 from audiocx.layers.product import block_kernel
+from audiocx.layers.sequences import by_frame, from_frames, wide
 
 GATES = ("planes", "modulus")
 
@@ -78,18 +79,12 @@ class _GatedLinear(nn.Module, ABC):
         Returns:
             (batch, parts * hidden, ..., frame) and the state after the last frame.
         """
-        # Frames first: the scan then takes one contiguous piece after the other.
-        by_frame = planar.movedim(-1, 0).movedim(2, -1)  # (frame, batch, ..., plane)
-        sequences = by_frame.flatten(1, -2)
-        projected = self.project(sequences)
-        # Under autocast the recurrence and its gates stay float32: errors of a kept state add up.
-        if projected.dtype in (torch.float16, torch.bfloat16):
-            projected = projected.float()
+        sequences, places = by_frame(planar)
+        projected = wide(self.project(sequences))
         if state is None:
             state = projected.new_zeros(projected.shape[1], self.parts * self.hidden)
         outputs, state = gated_scan(projected, state, reverse=self.reverse)
-        outputs = outputs.unflatten(1, by_frame.shape[1:-1]).to(planar.dtype)
-        return outputs.movedim(-1, 2).movedim(0, -1), state
+        return from_frames(outputs.to(planar.dtype), places), state
 
     def extra_repr(self) -> str:
         """Sizes, for printing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from audiocx.layers.modulus import widen
 from audiocx.layers.planar import PlanarLayer
 from audiocx.layers.standardising import EPSILON, Sets, standardise
 
@@ -14,7 +15,7 @@ def _normalise(features: Tensor, scale: Tensor, n_features: int, everywhere: boo
 
     The sums run in float32 under autocast, too: a bfloat16 sum over a thousand squares has two digits.
     """
-    values = features.float() if features.dtype in (torch.float16, torch.bfloat16) else features
+    values = widen(features)
     if everywhere and torch.is_grad_enabled() and not torch.compiler.is_compiling():
         sets = Sets(parts=features.shape[1] // n_features, groups=1, by_frame=True, centre=False)
         return standardise(values, scale.view(1, -1, 1, 1), None, sets).to(features.dtype)

@@ -11,9 +11,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from audiocx.layers.convolution import block_kernel
 from audiocx.layers.gated_scan import exporting
 from audiocx.layers.kept import KeepsDerived
+from audiocx.layers.product import block_kernel
 from audiocx.layers.sequences import without_autocast
 
 SMALLEST_NORM = 1e-12

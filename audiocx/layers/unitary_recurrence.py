@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from audiocx.errors import ConfigError, describe, nearest
-from audiocx.layers.convolution import block_kernel
 from audiocx.layers.initialisation import initialise_complex, initialise_real
 from audiocx.layers.planar import PlanarLayer
+from audiocx.layers.product import block_kernel
 from audiocx.layers.sequences import by_frame, from_frames, wide, without_autocast
 from audiocx.layers.unitary import SMALL_SHRINKAGE, FactoredUnitary, FullOrthogonal, FullUnitary
 from audiocx.layers.unitary_scan import unitary_scan

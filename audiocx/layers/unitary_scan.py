@@ -20,8 +20,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from audiocx.layers.activation import SMALLEST_MODULUS
 from audiocx.layers.gated_scan import exporting
+from audiocx.layers.modulus import SMALLEST_MODULUS
 
 
 def unitary_scan(
