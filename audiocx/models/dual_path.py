@@ -74,7 +74,7 @@ class DualPath(Topology):
     """Dual-path network in any arithmetic, planar in, planar out.
 
     Args:
-        arithmetic: `complex`, `real`, `dual`, or an `Arithmetic`.
+        arithmetic: `complex`, `real`, `dual`, `widely_linear`, or an `Arithmetic`.
         in_planes, out_planes: real feature maps in and out; a complex feature counts twice.
         widths: complex features after each encoder; other arithmetics have as many planes.
         kernel_sizes: (frequency, frame) of each encoder, odd over frequency; frames are the one at hand and those

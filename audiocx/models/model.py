@@ -44,7 +44,7 @@ class MaskingModel(SpectralModel):
         network: called with (arithmetic, in_planes, out_planes, n_frequencies=...), gives the topology.
         arithmetic: word or import path, see `audiocx.models.arithmetic`.
         features: `complex`, `split`, `magnitude`, `complex_and_modulus`, `split_and_modulus`, or an import path.
-        head: `complex_mask`, `complex_map`, `magnitude_mask`, or an import path.
+        head: `complex_mask`, `complex_map`, `magnitude_mask`, `plain_mask`, `real_imag_mask`, or an import path.
         level: `utterance`, `running` or `none`, see `audiocx.models.features`.
         level_jitter_db: variation of the level in training.
         compression: exponent of the modulus that the network sees.

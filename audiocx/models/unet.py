@@ -39,7 +39,7 @@ class UNet(Topology):
     """U-Net in any arithmetic, planar in, planar out.
 
     Args:
-        arithmetic: `complex`, `real`, `dual`, or an `Arithmetic`.
+        arithmetic: `complex`, `real`, `dual`, `widely_linear`, or an `Arithmetic`.
         in_planes, out_planes: real feature maps in and out; a complex feature counts twice.
         widths: complex features after each encoder, two planes each; real arithmetic takes halves.
         kernel_sizes: (frequency, frame) of each encoder, odd; its decoder has the same.
