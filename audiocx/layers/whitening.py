@@ -164,7 +164,7 @@ def all_reduce(values: Tensor) -> Tensor:
 
 
 class _WhitenBatch(torch.autograd.Function):
-    """`plain_whiten_batch` in few passes over the batch; of its size it keeps the centred batch alone."""
+    """`plain_whiten_batch` in few passes over the batch; of its size it keeps nothing but the batch itself."""
 
     @staticmethod
     def forward(
@@ -172,18 +172,19 @@ class _WhitenBatch(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         if not (planar.is_contiguous() or _is_channels_last(planar)):
             planar = planar.contiguous()
-        local_mean, second, centred = _centre(planar)
+        local_mean, second = _moments(planar)
         reduce: Reduce | None = _summed if synchronise else None
         count, mean, covariance, shift = merge(_count(planar), local_mean, second, reduce)
         inverse, determinant, trace = inverse_root(covariance, epsilon)
         matrix = multiply(weight, inverse)
-        ctx.save_for_backward(centred, weight, matrix, inverse, determinant, trace, shift, count)
+        ctx.save_for_backward(planar, local_mean, weight, matrix, inverse, determinant, trace, shift, count)
         ctx.synchronise = synchronise
         ctx.mark_non_differentiable(mean, covariance, count)
         ctx.set_materialize_grads(False)
-        outputs = torch.empty_like(centred)
-        for piece, centred_piece in _pieces(outputs, centred):
-            _write_mix(piece, centred_piece, matrix, bias + _apply(matrix, shift))
+        outputs = torch.empty_like(planar)
+        constant = bias - _apply(matrix, mean)
+        for piece, planar_piece in _pieces(outputs, planar):
+            _write_mix(piece, planar_piece, matrix, constant)
         return outputs, mean, covariance, count
 
     @staticmethod
@@ -192,9 +193,9 @@ class _WhitenBatch(torch.autograd.Function):
         gradient = gradients[0]
         if gradient is None:
             return None, None, None, None, None
-        centred, weight, matrix, inverse, determinant, trace, shift, count = ctx.saved_tensors
-        gradient = _in_layout_of(gradient, centred)
-        sums, products = _gradient_sums(gradient, centred)
+        planar, local_mean, weight, matrix, inverse, determinant, trace, shift, count = ctx.saved_tensors
+        gradient = _in_layout_of(gradient, planar)
+        sums, products = _gradient_sums(gradient, planar, local_mean)
         products = products + torch.stack(
             (sums[0] * shift[0], sums[0] * shift[1], sums[1] * shift[0], sums[1] * shift[1])
         )
@@ -212,54 +213,63 @@ class _WhitenBatch(torch.autograd.Function):
             moments, total = reduced[:3], reduced[3:]
         second = _full(moments) * (2.0 / count)
         transposed = matrix[[0, 2, 1, 3]]
-        constant = _apply(second, shift) - _apply(transposed, total) / count
-        batch_gradient = torch.empty_like(centred)
+        constant = _apply(second, shift - local_mean) - _apply(transposed, total) / count
+        batch_gradient = torch.empty_like(planar)
         rr, ri, ir, ii = second.unbind(0)
         diagonal = torch.cat((rr, ii)).view(1, -1, 1)
-        for piece, gradient_piece, centred_piece in _pieces(batch_gradient, gradient, centred):
+        for piece, gradient_piece, planar_piece in _pieces(batch_gradient, gradient, planar):
             _write_mix(piece, gradient_piece, transposed, constant)
-            piece.addcmul_(centred_piece, diagonal)
-            _add_crossed(piece, centred_piece, ri, ir)
+            piece.addcmul_(planar_piece, diagonal)
+            _add_crossed(piece, planar_piece, ri, ir)
         return batch_gradient, weight_gradient, sums, None, None
 
 
-def _centre(planar: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return mean, sums of centred products, and the centred batch."""
+def _moments(planar: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and sums of centred products."""
     over = [0, *range(2, planar.ndim)]
     if planar.device.type == "cpu":
         # The statistics of torch's batch norm; `var_mean` is an order of magnitude slower in channels-last.
         mean, variance = torch.batch_norm_update_stats(planar, None, None, 0.0)
     else:
         variance, mean = torch.var_mean(planar, over, correction=0)
-    centred = torch.empty_like(planar)
     cross = mean.new_zeros(planar.shape[1] // 2)
-    for piece, centred_piece in _pieces(planar, centred):
-        torch.sub(piece, mean.view(1, -1, 1), out=centred_piece)
-        real, imaginary = centred_piece.chunk(2, 1)
-        cross += (real * imaginary).sum((0, 2))
+    for piece in _centred_pieces(mean, planar):
+        real, imaginary = piece[0].chunk(2, 1)
+        cross += real.mul_(imaginary).sum((0, 2))
     squares = variance.view(2, -1) * (planar.numel() // planar.shape[1])
-    return mean.view(2, -1), torch.cat((squares, cross.view(1, -1))), centred
+    return mean.view(2, -1), torch.cat((squares, cross.view(1, -1)))
 
 
-def _gradient_sums(gradient: Tensor, centred: Tensor) -> tuple[Tensor, Tensor]:
-    """Return Σ g, (2, feature), and Σ g xᵀ, (4, feature)."""
-    over = [0, *range(2, centred.ndim)]
-    n_planes = centred.shape[1]
-    if centred.device.type == "cpu":
-        # One pass of torch's batch norm, with mean 0 and deviation 1.
-        zeros, ones = centred.new_zeros(n_planes), centred.new_ones(n_planes)
+def _gradient_sums(gradient: Tensor, planar: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
+    """Return Σ g, (2, feature), and Σ g xᵀ, (4, feature), with x centred by a mean (2, feature)."""
+    over = [0, *range(2, planar.ndim)]
+    n_planes = planar.shape[1]
+    flat_mean = mean.flatten()
+    if planar.device.type == "cpu":
+        # One pass of torch's batch norm, with deviation 1.
+        ones = planar.new_ones(n_planes)
         _, diagonal, sums = torch.ops.aten.native_batch_norm_backward(
-            gradient, centred, ones, None, None, zeros, ones, True, 0.0, [False, True, True]
+            gradient, planar, ones, None, None, flat_mean, ones, True, 0.0, [False, True, True]
         )
     else:
-        diagonal, sums = (gradient * centred).sum(over), gradient.sum(over)
+        diagonal, sums = (gradient * (planar - _along(flat_mean, planar))).sum(over), gradient.sum(over)
     rr, ii = diagonal.chunk(2)
     ri, ir = torch.zeros_like(rr), torch.zeros_like(rr)
-    for gradient_piece, piece in _pieces(gradient, centred):
+    for piece, gradient_piece in _centred_pieces(flat_mean, planar, gradient):
         (gradient_real, gradient_imaginary), (real, imaginary) = gradient_piece.chunk(2, 1), piece.chunk(2, 1)
-        ri += (gradient_real * imaginary).sum((0, 2))
-        ir += (gradient_imaginary * real).sum((0, 2))
+        ri += imaginary.mul_(gradient_real).sum((0, 2))
+        ir += real.mul_(gradient_imaginary).sum((0, 2))
     return sums.view(2, -1), torch.stack((rr, ri, ir, ii))
+
+
+def _centred_pieces(mean: Tensor, planar: Tensor, *others: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Give centred pieces of the first tensor, all in one buffer that may be written to, and those of others."""
+    buffer: Tensor | None = None
+    for piece, *rest in _pieces(planar, *others):
+        if buffer is None or buffer.shape[0] != piece.shape[0] or buffer.shape[2] < piece.shape[2]:
+            buffer = torch.empty_like(piece)
+        centred = torch.sub(piece, mean.view(1, -1, 1), out=buffer[:, :, : piece.shape[2]])
+        yield (centred, *rest)
 
 
 def _pieces(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
