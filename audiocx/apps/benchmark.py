@@ -46,7 +46,7 @@ def benchmark(config: DictConfig) -> int:
     path = Path(HydraConfig.get().runtime.output_dir) / f"{session.what}.json"
     # Narrower than this, a table breaks its numbers.
     console = Console()
-    console.width = max(console.width, 120)
+    console.width = max(console.width, 132)
     console.print(machine(session.device), highlight=False)
     rows = []
     for threads in numbers:
