@@ -155,6 +155,7 @@ def in_a_process(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=120)
 
 
+@pytest.mark.slow
 def test_works_without_torchaudio():
     """torchaudio may be installed and not import: never a reason to fail."""
     blocked = (

@@ -150,7 +150,10 @@ def test_what_cannot_be_gone_on_from_says_so(train, capsys):
         assert len(error.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize("model", ["split_unet", "magnitude_unet", "dual_unet"])
+@pytest.mark.parametrize(
+    "model",
+    ["magnitude_unet", *(pytest.param(m, marks=pytest.mark.slow) for m in ("split_unet", "dual_unet"))],
+)
 def test_twins_run_the_same_way(train, model):
     # Test scoring is the same code for all and takes seconds: one of them is enough.
     scored = model == "magnitude_unet"
@@ -213,7 +216,10 @@ def test_a_package_of_ones_own(train, tmp_path, capsys, noise):
     sys.path.remove(str(tmp_path))
 
 
-@pytest.mark.parametrize("loss", ["si_sdr", "compressed_spectral", "weighted"])
+@pytest.mark.parametrize(
+    "loss",
+    ["weighted", *(pytest.param(name, marks=pytest.mark.slow) for name in ("si_sdr", "compressed_spectral"))],
+)
 def test_every_loss_runs(train, loss):
     code, folder = train(f"loss={loss}", "trainer.max_steps=1", "test=false")
     assert code == 0
