@@ -121,9 +121,16 @@ def models(slow: Callable[[str], bool]) -> pytest.MarkDecorator:
 
 
 every_model = models(is_large)
-every_lowered_model = models(
-    lambda name: is_large(name) or name == "dcunet"
-)  # of UNet's blocks, twice as many
+
+
+def takes_long_to_lower(name: str) -> bool:
+    """Compiling and exporting goes over a yaml's own form, and over complex ones' real twins; the rest is slow."""
+    yaml_name, _, variant = name.partition("-")
+    twin = variant == "real" and yaml_name.startswith("complex")
+    return is_large(name) or yaml_name == "dcunet" or not (variant == "" or twin)
+
+
+every_lowered_model = models(takes_long_to_lower)
 
 
 def spectrum(model: Any, batch: int, channel: int, frame: int, generator: torch.Generator) -> Tensor:
