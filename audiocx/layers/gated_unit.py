@@ -14,9 +14,10 @@ from torch.nn import functional
 
 from audiocx.layers.gated_unit_scan import gated_unit_scan
 from audiocx.layers.initialisation import initialise_complex, initialise_real
+from audiocx.layers.modulus import widen
 from audiocx.layers.planar import PlanarLayer
 from audiocx.layers.product import block_kernel
-from audiocx.layers.sequences import by_frame, from_frames, wide, without_autocast
+from audiocx.layers.sequences import by_frame, from_frames, without_autocast
 from audiocx.layers.unitary import SMALL_SHRINKAGE, FullOrthogonal, FullUnitary
 
 OPEN_GATE = 4.0
@@ -53,8 +54,8 @@ class _GatedUnit(nn.Module, ABC):
         """Run over planes (batch, plane, ..., frame), from a state (sequence, parts * hidden) or from zeros."""
         sequences, places = by_frame(planar)
         of_input, of_state, gate_bias = self.gate_maps()
-        driven = wide(functional.linear(sequences, self.input_kernel(), self.bias))
-        logits = wide(functional.linear(sequences, of_input, gate_bias))
+        driven = widen(functional.linear(sequences, self.input_kernel(), self.bias))
+        logits = widen(functional.linear(sequences, of_input, gate_bias))
         if state is None:
             state = driven.new_zeros(driven.shape[1], driven.shape[2])
         with without_autocast(planar):

@@ -16,9 +16,10 @@ from torch.nn import functional
 from audiocx.errors import ConfigError, describe
 from audiocx.layers.diagonal_scan import diagonal_scan
 from audiocx.layers.initialisation import initialise_complex, initialise_real
+from audiocx.layers.modulus import widen
 from audiocx.layers.planar import PlanarLayer
 from audiocx.layers.product import block_kernel
-from audiocx.layers.sequences import by_frame, from_frames, wide
+from audiocx.layers.sequences import by_frame, from_frames
 
 RING = (0.9, 0.999)
 """Moduli of λ at the start: time constants of 9 to 1 000 frames."""
@@ -93,7 +94,7 @@ class _LinearRecurrence(nn.Module, ABC):
         """
         sequences, places = by_frame(planar)
         gain = self.log_gain.exp().repeat_interleave(self.parts)
-        driven = wide(functional.linear(sequences, gain.unsqueeze(1) * self.input_kernel()))
+        driven = widen(functional.linear(sequences, gain.unsqueeze(1) * self.input_kernel()))
         if state is None:
             state = driven.new_zeros(driven.shape[1], driven.shape[2])
         by_part = (-1, self.parts)

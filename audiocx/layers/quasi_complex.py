@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from audiocx.errors import ConfigError, describe, nearest
+from audiocx.layers.modulus import widen
 from audiocx.layers.planar import PlanarLayer
-from audiocx.layers.sequences import by_frame, from_frames, wide, without_autocast
+from audiocx.layers.sequences import by_frame, from_frames, without_autocast
 
 CELLS: dict[str, tuple[Callable[[int, int], nn.RNNBase], int]] = {"lstm": (nn.LSTM, 2), "gru": (nn.GRU, 1)}
 """torch's recurrence and how many vectors its state has, by word."""
@@ -46,12 +47,12 @@ def _run(recurrence: nn.RNNBase, sequences: Tensor, state: Tensor, *, reverse: b
     """Run torch's recurrence over (frame, sequence, feature) from a state (sequence, vector * hidden)."""
     if not len(sequences):
         return sequences.new_zeros(0, sequences.shape[1], recurrence.hidden_size), state
-    vectors = [wide(part).unsqueeze(0).contiguous() for part in state.split(recurrence.hidden_size, -1)]
+    vectors = [widen(part).unsqueeze(0).contiguous() for part in state.split(recurrence.hidden_size, -1)]
     if reverse:
         sequences = sequences.flip(0)
     # Under autocast recurrences stay float32, as all of audiocx do: torch would keep the state in half precision.
     with without_autocast(sequences):
-        outputs, last = recurrence(wide(sequences), tuple(vectors) if len(vectors) > 1 else vectors[0])
+        outputs, last = recurrence(widen(sequences), tuple(vectors) if len(vectors) > 1 else vectors[0])
     if reverse:
         outputs = outputs.flip(0)
     return outputs, torch.cat(last if isinstance(last, tuple) else (last,), -1).squeeze(0)

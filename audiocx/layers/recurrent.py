@@ -15,9 +15,10 @@ from torch.nn import functional
 from audiocx.errors import ConfigError, describe
 from audiocx.layers.gated_scan import gated_scan
 from audiocx.layers.initialisation import initialise_complex, initialise_real
+from audiocx.layers.modulus import widen
 from audiocx.layers.planar import PlanarLayer, concatenate
 from audiocx.layers.product import block_kernel
-from audiocx.layers.sequences import by_frame, from_frames, wide
+from audiocx.layers.sequences import by_frame, from_frames
 
 GATES = ("planes", "modulus")
 
@@ -80,7 +81,7 @@ class _GatedLinear(nn.Module, ABC):
             (batch, parts * hidden, ..., frame) and the state after the last frame.
         """
         sequences, places = by_frame(planar)
-        projected = wide(self.project(sequences))
+        projected = widen(self.project(sequences))
         if state is None:
             state = projected.new_zeros(projected.shape[1], self.parts * self.hidden)
         outputs, state = gated_scan(projected, state, reverse=self.reverse)

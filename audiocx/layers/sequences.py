@@ -25,11 +25,6 @@ def from_frames(sequences: Tensor, places: tuple[int, ...]) -> Tensor:
     return sequences.unflatten(1, places).movedim(-1, 2).movedim(0, -1)
 
 
-def wide(numbers: Tensor) -> Tensor:
-    """Half precision as float32: under autocast recurrences stay float32, since errors of a kept state add up."""
-    return numbers.float() if numbers.dtype in (torch.float16, torch.bfloat16) else numbers
-
-
 def without_autocast(tensor: Tensor) -> AbstractContextManager[object]:
     """Leave autocast on the device of a tensor; `meta`, on which multiply-adds are counted, has none."""
     device = tensor.device.type

@@ -16,9 +16,10 @@ from torch.nn import functional
 
 from audiocx.errors import ConfigError, describe, nearest
 from audiocx.layers.initialisation import initialise_complex, initialise_real
+from audiocx.layers.modulus import widen
 from audiocx.layers.planar import PlanarLayer
 from audiocx.layers.product import block_kernel
-from audiocx.layers.sequences import by_frame, from_frames, wide, without_autocast
+from audiocx.layers.sequences import by_frame, from_frames, without_autocast
 from audiocx.layers.unitary import SMALL_SHRINKAGE, FactoredUnitary, FullOrthogonal, FullUnitary
 from audiocx.layers.unitary_scan import unitary_scan
 
@@ -49,7 +50,7 @@ class _UnitaryRecurrence(nn.Module, ABC):
     def run(self, planar: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
         """Run over planes (batch, plane, ..., frame), from a state (sequence, parts * hidden) or from zeros."""
         sequences, places = by_frame(planar)
-        driven = wide(functional.linear(sequences, self.input_kernel()))
+        driven = widen(functional.linear(sequences, self.input_kernel()))
         if state is None:
             state = driven.new_zeros(driven.shape[1], driven.shape[2])
         with without_autocast(planar):
