@@ -18,12 +18,12 @@ before the first frame conj(λ) q_1.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
 from audiocx.layers.gated_scan import exporting
+from audiocx.layers.sequences import along_frames
 
 LARGE_STATE = 4096
 """Numbers of a state from which, on a processor, frames one by one are as fast as chunks and need less memory."""
@@ -50,7 +50,7 @@ def diagonal_scan(inputs: Tensor, factor: Tensor, state: Tensor, *, reverse: boo
 def plain_scan(inputs: Tensor, factor: Tensor, state: Tensor, *, reverse: bool = False) -> Tensor:
     """Run the recurrence as it is written: what export unrolls, and what the operator is tested against."""
     outputs: list[Tensor] = []
-    for frame in _along(len(inputs), reverse=reverse):
+    for frame in along_frames(len(inputs), reverse=reverse):
         state = _product(factor, state) + inputs[frame]
         outputs.append(state)
     return torch.stack(outputs[::-1] if reverse else outputs) if outputs else inputs
@@ -63,10 +63,6 @@ def _product(factor: Tensor, numbers: Tensor) -> Tensor:
     real, imaginary = numbers.unbind(-1)
     cosine, sine = factor.unbind(-1)
     return torch.stack((cosine * real - sine * imaginary, sine * real + cosine * imaginary), -1)
-
-
-def _along(n_steps: int, *, reverse: bool) -> Iterable[int]:
-    return range(n_steps - 1, -1, -1) if reverse else range(n_steps)
 
 
 def _native(numbers: Tensor) -> Tensor:
@@ -98,7 +94,7 @@ def _run(inputs: Tensor, factor: Tensor, state: Tensor, *, reverse: bool) -> Ten
         state = _run_chunks(inputs[whole], factor, state, outputs[whole], size, reverse=reverse)
     rest = slice(0, n_frames - n_chunks * size) if reverse else slice(n_chunks * size, None)
     remaining, results = inputs[rest], outputs[rest]
-    for frame in _along(len(remaining), reverse=reverse):
+    for frame in along_frames(len(remaining), reverse=reverse):
         torch.addcmul(remaining[frame], factor, state, out=results[frame])
         state = results[frame]
     return outputs
@@ -110,7 +106,7 @@ def _run_chunks(
     """Scan whole chunks into `outputs` and return the state after them."""
     n_chunks = len(inputs) // size
     chunked, results = (numbers.unflatten(0, (n_chunks, size)) for numbers in (inputs, outputs))
-    first, *later = _along(size, reverse=reverse)
+    first, *later = along_frames(size, reverse=reverse)
     last = later[-1]
     results[:, first] = chunked[:, first]
     before = first
@@ -119,7 +115,7 @@ def _run_chunks(
         before = frame
     powers = factor.expand(size, -1).cumprod(0)  # λ, λ², ... in the order of running
     entering = torch.empty_like(results[:, 0])  # the state before each chunk
-    for chunk in _along(n_chunks, reverse=reverse):
+    for chunk in along_frames(n_chunks, reverse=reverse):
         entering[chunk] = state
         state = torch.addcmul(results[chunk, last], powers[-1], state)
     at_frames = powers.flip(0) if reverse else powers

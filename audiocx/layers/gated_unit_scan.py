@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from audiocx.layers.gated_scan import exporting
+from audiocx.layers.sequences import along_frames
 from audiocx.layers.unitary_scan import (
     activate_into,
-    along_frames,
     by_part,
     matrix_gradient,
     mod_relu,

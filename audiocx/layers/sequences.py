@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -29,3 +30,8 @@ def without_autocast(tensor: Tensor) -> AbstractContextManager[object]:
     """Leave autocast on the device of a tensor; `meta`, on which multiply-adds are counted, has none."""
     device = tensor.device.type
     return nullcontext() if device == "meta" else torch.autocast(device, enabled=False)
+
+
+def along_frames(n_steps: int, *, reverse: bool) -> Iterable[int]:
+    """Give the indices of frames in the order of running."""
+    return range(n_steps - 1, -1, -1) if reverse else range(n_steps)

@@ -15,13 +15,12 @@ sum of s on / m.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import torch
 from torch import Tensor
 
 from audiocx.layers.gated_scan import exporting
 from audiocx.layers.modulus import SMALLEST_MODULUS
+from audiocx.layers.sequences import along_frames
 
 
 def unitary_scan(
@@ -61,11 +60,6 @@ def mod_relu(planes: Tensor, bias: Tensor) -> Tensor:
     planes_by_part = planes.unflatten(-1, (-1, len(bias)))
     modulus = planes_by_part.square().sum(-2, keepdim=True).clamp_min(SMALLEST_MODULUS**2).sqrt()
     return (planes_by_part * (torch.relu(modulus + bias) / modulus)).flatten(-2)
-
-
-def along_frames(n_steps: int, *, reverse: bool) -> Iterable[int]:
-    """Give the indices of frames in the order of running."""
-    return range(n_steps - 1, -1, -1) if reverse else range(n_steps)
 
 
 def by_part(numbers: Tensor, n_features: int) -> Tensor:
