@@ -170,8 +170,11 @@ class MixDataModule(SpectralDataModule):
 
     def make_valid(self) -> Dataset[Example]:
         """Return the validation items."""
-        maker = self._maker("valid", ITEM_SECONDS)
-        return FixedMixes(maker, self.valid_items, Stream.VALID, self._content("valid"))
+        return self.make_like_valid("valid", self.valid_items)
+
+    def make_like_valid(self, part: str, n_items: int) -> FixedMixes:
+        """Return items of `train`, `valid` or `test`, made as the validation items are: gains can be compared."""
+        return FixedMixes(self._maker(part, ITEM_SECONDS), n_items, Stream.VALID, self._content(part))
 
     def make_test(self) -> TestSet:
         """Return the items of the tables' own test part."""

@@ -238,6 +238,18 @@ def test_validation_and_test_are_the_same_for_every_run(mix: Make) -> None:
     assert set(talkers.values()) == {9}
 
 
+def test_items_like_those_of_validation_are_of_the_part_that_is_asked_for(mix: Make) -> None:
+    data = mix()
+    asked, valid = data.make_like_valid("train", 6), data.make_valid()
+    again = data.make_like_valid("valid", len(valid))
+    assert len(asked) == 6
+    assert all(asked[index].clusters["talker"].endswith("-train") for index in range(6))
+    assert {asked[index].tags["snr_db"] for index in range(5)} == {
+        valid[index].tags["snr_db"] for index in range(5)
+    }
+    assert torch.equal(again[2].mixture, valid[2].mixture)
+
+
 def test_the_fingerprint_is_that_of_sounds_rows_and_settings(
     mix: Make, recordings: Path, tmp_path: Path
 ) -> None:
