@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import combinations
 from typing import NamedTuple
@@ -69,17 +69,24 @@ class Interval:
         low: lower end; NaN where there is one cluster or item only.
         high: upper end.
         n: items with a value.
+        clusters: how many talkers, noises and so on those have, by key; a key that no item has is left out.
     """
 
     mean: float
     low: float
     high: float
     n: int
+    clusters: dict[str, int] = field(default_factory=dict, compare=False)
 
     @property
     def half_width(self) -> float:
         """Half the interval's length."""
         return (self.high - self.low) / 2
+
+    @property
+    def fewest_clusters(self) -> int:
+        """Clusters of the key that has fewest; where no key is known, items."""
+        return min(self.clusters.values(), default=self.n)
 
 
 class _Layout:
@@ -218,6 +225,15 @@ def _names(clusters: Sequence[Mapping[str, str]], keys: Sequence[str]) -> tuple[
     return tuple(tuple(names) or (("item", str(index)),) for index, names in enumerate(items))
 
 
+def count_clusters(clusters: Sequence[Mapping[str, str]], keys: Sequence[str] = KEYS) -> dict[str, int]:
+    """Number of clusters by key; several talkers of an item are counted one by one."""
+    found = {
+        key: {name for given in clusters if given.get(key) for name in given[key].split(SEPARATOR)}
+        for key in keys
+    }
+    return {key: len(names) for key, names in found.items() if names}
+
+
 def cluster_interval(
     values: ArrayLike,
     clusters: Sequence[Mapping[str, str]],
@@ -254,9 +270,10 @@ def cluster_interval(
         return Interval(math.nan, math.nan, math.nan, 0)
     values = values[defined]
     mean = float(values.mean())
-    items = _names([clusters[int(index)] for index in defined], keys)
+    known = [clusters[int(index)] for index in defined]
+    items, counts = _names(known, keys), count_clusters(known, keys)
     if len(items) < 2 or len({name for names in items for name in names}) < 2:
-        return Interval(mean, math.nan, math.nan, len(values))
+        return Interval(mean, math.nan, math.nan, len(values), counts)
     make = _cached_layout if len(items) * n_draws <= LARGEST_CACHED else _Layout
     low, high = make(items, n_draws, seed).interval(values, level)
-    return Interval(mean, low, high, len(values))
+    return Interval(mean, low, high, len(values), counts)

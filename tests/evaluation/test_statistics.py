@@ -159,6 +159,21 @@ def test_few_clusters_take_students_quantile() -> None:
     assert interval.half_width == pytest.approx(12.7062 * 1.0, rel=1e-4)
 
 
+def test_clusters_are_counted_among_items_with_a_value() -> None:
+    clusters = [
+        {"talker": "a+b", "noise": "x"},
+        {"talker": "b"},
+        {"talker": "c"},
+        {"talker": "d", "noise": "y"},
+    ]
+    interval = cluster_interval([1.0, 2.0, math.nan, 3.0], clusters)
+    assert interval.clusters == {"talker": 3, "noise": 2}
+    assert interval.fewest_clusters == 2
+    # One that is held fixed is still the only one of its kind; where nothing is known, items are counted.
+    assert cluster_interval([1.0, 2.0], [{"noise": "x"}, {"noise": "x"}]).fewest_clusters == 1
+    assert cluster_interval([1.0, 2.0, 3.0], [{}, {}, {}]).fewest_clusters == 3
+
+
 def test_equal_values_have_no_width() -> None:
     interval = cluster_interval([1.5] * 30, _clusters(*_layout(6, 10, 30)))
     assert (interval.low, interval.high) == (1.5, 1.5)
