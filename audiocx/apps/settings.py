@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from audiocx.errors import AudiocxError, ConfigError, describe
@@ -49,3 +49,24 @@ def at_least(least: int, name: str, value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise ConfigError(describe(name, expected=f"a whole number of at least {least}", got=value))
     return value
+
+
+def word_list(least: int, name: str, value: object) -> list[str]:
+    """Check a list of words; a single word is a list of one.
+
+    Raises:
+        ConfigError: it is none, is too short, or holds something else.
+    """
+    words = [value] if isinstance(value, str) else value
+    if (
+        not isinstance(words, Sequence)
+        or len(words) < least
+        or not all(isinstance(word, str) and word.strip() for word in words)
+    ):
+        at_least = f" of at least {least}" if least else ""
+        raise ConfigError(
+            describe(
+                name, expected=f"a list{at_least}, as {name}=[WORD]", got="null" if value is None else value
+            )
+        )
+    return list(words)
