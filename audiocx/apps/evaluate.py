@@ -12,11 +12,14 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from rich.console import Console
 
-from audiocx.apps.settings import at_least, fitting
+from audiocx.apps.settings import at_least, fitting, word_list
 from audiocx.data.test_set import TestSet
-from audiocx.errors import ConfigError, describe
+from audiocx.errors import ConfigError, OutputError, describe
+from audiocx.evaluation.facts import find_origin, in_common, run_of
+from audiocx.evaluation.own_metrics import check_metrics
 from audiocx.evaluation.session import TestOptions, report_systems, report_test
 from audiocx.evaluation.systems import EstimateFolder
+from audiocx.evaluation.tables import Report
 from audiocx.inference.device import choose_device
 from audiocx.models.checkpoint import load
 from audiocx.signal.stft import STFT
@@ -44,43 +47,78 @@ def evaluate(config: DictConfig) -> int:
         raise ConfigError(
             describe("noisy_phase=true is about a model's mask", expected="checkpoint=RUN", got="estimates=")
         )
-    if config.threads is not None:
-        torch.set_num_threads(at_least(1, "threads", config.threads))
-    device = choose_device(str(config.device))
-    console = Console()
-    folder = Path(HydraConfig.get().runtime.output_dir)
-    options = TestOptions(
-        metrics=list(config.metrics),
-        n_examples=at_least(0, "n_examples", config.n_examples),
-        n_processes=config.threads,
-    )
+    run = RunFolder(HydraConfig.get().runtime.output_dir)
+    make_folder(run)
+    options, console = _options(config), Console()
     if checkpoints:
-        loaded = [load(path, trust=list(config.trust)) for path in checkpoints]
-        separators = dict(zip(model_names(checkpoints), loaded, strict=True))
-        first = next(iter(separators.values()))
-        n_failed = report_test(
-            separators,
-            _test_set(config, STFT(**first.stft.settings)),  # type: ignore[arg-type]
-            folder,
-            metrics=options.metrics,
-            n_examples=options.n_examples,
-            n_processes=options.n_processes,
-            noisy_phase=bool(config.noisy_phase),
-            device=device,
-            console=console,
-        )
+        report = _score_models(config, checkpoints, options, run, console)
     else:
+        if not isinstance(config.estimates, str):
+            raise ConfigError(describe("estimates", expected="one folder", got=config.estimates))
         stft = STFT(**_plain(config.stft))
         estimates = EstimateFolder(config.estimates, stft.sample_rate, stft.hop_length)
         systems = {Path(config.estimates).resolve().name: estimates}
         test_set = _test_set(config, stft)
         _warn_of_strangers(estimates, test_set, console)
-        n_failed = report_systems(systems, {}, stft, test_set, folder, options, console)
-    run = RunFolder(folder)
+        report = report_systems(systems, {}, stft, test_set, run.path, options, console)
     run.write_config(OmegaConf.to_yaml(config, resolve=True))
-    run.write_environment({})
-    console.print(f"results: {folder}", highlight=False, markup=False, soft_wrap=True)
-    return 1 if n_failed else 0
+    run.write_environment(
+        {
+            "data_fingerprint": in_common(facts.data_fingerprint for facts in report.facts),
+            "test_fingerprint": report.scores.test_fingerprint,
+        }
+    )
+    console.print(f"results: {run.path}", highlight=False, markup=False, soft_wrap=True)
+    return 1 if report.scores.n_failed else 0
+
+
+def _options(config: DictConfig) -> TestOptions:
+    """Check what a test is run by, before anything is loaded, rendered or scored."""
+    if config.threads is not None:
+        torch.set_num_threads(at_least(1, "threads", config.threads))
+    metrics = word_list(1, "metrics", config.metrics)
+    with fitting("metrics"):
+        check_metrics(metrics)
+    return TestOptions(
+        metrics=metrics,
+        n_examples=at_least(0, "n_examples", config.n_examples),
+        n_processes=config.threads,
+    )
+
+
+def _score_models(
+    config: DictConfig, checkpoints: list[str], options: TestOptions, run: RunFolder, console: Console
+) -> Report:
+    trust = word_list(0, "trust", config.trust)
+    device = choose_device(str(config.device))
+    loaded = [load(path, trust=trust) for path in checkpoints]
+    names = model_names(checkpoints)
+    return report_test(
+        dict(zip(names, loaded, strict=True)),
+        _test_set(config, STFT(**loaded[0].stft.settings)),  # type: ignore[arg-type]
+        run.path,
+        metrics=options.metrics,
+        n_examples=options.n_examples,
+        n_processes=options.n_processes,
+        origins=dict(zip(names, map(find_origin, loaded, checkpoints), strict=True)),
+        noisy_phase=bool(config.noisy_phase),
+        device=device,
+        console=console,
+    )
+
+
+def make_folder(run: RunFolder) -> None:
+    """Make the folder for the results.
+
+    Raises:
+        OutputError: it cannot be made, or holds another run, of training or evaluation, or a model.
+    """
+    run.make()
+    # A run that was copied may lack its config.yaml.
+    if run.model.exists() or run.checkpoints.exists():
+        raise OutputError(
+            describe(f"run folder {run.path}: holds a model", do="choose another hydra.run.dir")
+        )
 
 
 def _warn_of_strangers(estimates: EstimateFolder, test_set: TestSet, console: Console) -> None:
@@ -126,11 +164,7 @@ def model_names(checkpoints: list[str]) -> list[str]:
     """
     short, long = [], []
     for checkpoint in checkpoints:
-        place = Path(checkpoint).resolve()
-        if place.suffix == ".ckpt":
-            place = place.parent
-        if place.name in ("model", "checkpoints"):
-            place = place.parent
+        place = run_of(checkpoint)
         is_dated = RUN_NAME.fullmatch(place.name) is not None
         short.append(place.parent.name if is_dated else place.name)
         long.append(f"{place.parent.name} {place.name}")

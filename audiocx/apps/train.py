@@ -6,6 +6,7 @@ import logging
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import lightning
@@ -18,6 +19,7 @@ from audiocx.apps.settings import at_least, fitting
 from audiocx.apps.training_run import Run, console, say
 from audiocx.data.module import SpectralDataModule
 from audiocx.errors import AudiocxError, ConfigError, describe
+from audiocx.evaluation.facts import find_origin
 from audiocx.evaluation.plain_table import PlainTable
 from audiocx.evaluation.session import report_test
 from audiocx.models.build import packages
@@ -227,14 +229,17 @@ def make_task(config: DictConfig, separator: Separator) -> MaskingTask:
 def _test(
     config: DictConfig, folder: RunFolder, name: str, data: SpectralDataModule, trust: Sequence[str]
 ) -> int:
-    separators: Mapping[str, Separator] = {name: load(folder.best, trust=trust)}
-    return report_test(
-        separators,
+    separator = load(folder.best, trust=trust)
+    # Within the run folder, which may be moved.
+    place = str(folder.best.relative_to(folder.path))
+    report = report_test(
+        {name: separator},
         data.test_set(),
         folder.path,
         n_examples=config.n_examples,
-        data_fingerprint=data.fingerprint(),
+        origins={name: replace(find_origin(separator, folder.best), checkpoint=place)},
     )
+    return report.scores.n_failed
 
 
 def _quiet_libraries() -> None:

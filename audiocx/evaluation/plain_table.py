@@ -21,7 +21,7 @@ class PlainTable:
         title: stands above it.
         columns: headings; the first column is set left, the others right.
         rows: cells.
-        note: stands below it.
+        note: stands below it, in one line or several.
     """
 
     title: str

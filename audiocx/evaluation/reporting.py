@@ -15,6 +15,7 @@ from typing import Any
 from rich.console import Console
 
 from audiocx.errors import OutputError, describe
+from audiocx.evaluation.facts import in_common
 from audiocx.evaluation.items import ATTENUATION
 from audiocx.evaluation.notes import failures, notes
 from audiocx.evaluation.plain_table import WIDTH
@@ -61,15 +62,22 @@ def write_text(path: Path, text: str) -> None:
 def per_file_csv(rows: Sequence[Row], metrics: Sequence[str]) -> str:
     """One line for each row: system, item, clusters and tags, all scores, reasons and failure.
 
-    A tag that has the name of a score, as `snr_db` that an item was mixed at, is called `mixed_snr_db`.
+    A tag that has the name of a score, as `snr_db` that an item was mixed at, is called `mixed_snr_db`; one that
+    has the name of another column, as `system`, is called `tag_system`.
     """
     clusters = list(dict.fromkeys(key for row in rows for key in row.clusters))
     tags = list(dict.fromkeys(key for row in rows for key in row.tags if key not in clusters))
     names = [name for name in [*score_names(metrics), ATTENUATION] if any(name in row.scores for row in rows)]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    tag_names = [f"mixed_{tag}" if tag in names else tag for tag in tags]
-    writer.writerow(["system", "index", "name", *clusters, *tag_names, *names, "reasons", "failure"])
+    before, behind = ["system", "index", "name", *clusters], [*names, "reasons", "failure"]
+    tag_names: list[str] = []
+    for tag in tags:
+        word = f"mixed_{tag}" if tag in names else tag
+        while word in [*before, *tag_names, *behind]:
+            word = f"tag_{word}"
+        tag_names.append(word)
+    writer.writerow([*before, *tag_names, *behind])
     for row in rows:
         values = [_exact(row.scores.get(name, math.nan)) for name in names]
         reasons = "; ".join(f"{name}: {reason}" for name, reason in row.reasons.items())
@@ -83,7 +91,7 @@ def _exact(value: float) -> str:
 
 
 def summary_json(report: Report) -> str:
-    """Figures of the model; of several, by name and with their differences."""
+    """Figures of the model; of several, by name, with their differences and the data that all were trained on."""
     by_name = {summary.system: summary for summary in report.summaries}
     content: dict[str, Any]
     if len(report.models) == 1:
@@ -92,7 +100,8 @@ def summary_json(report: Report) -> str:
         content = {
             "systems": {name: by_name[name].as_json() for name in report.models},
             "differences": [difference.as_json() for difference in report.differences],
-            "data_fingerprint": by_name[report.models[0]].data_fingerprint,
+            "data_fingerprint": in_common(facts.data_fingerprint for facts in report.facts),
+            "test_fingerprint": report.scores.test_fingerprint,
         }
     return json.dumps(content, indent=2, allow_nan=False) + "\n"
 

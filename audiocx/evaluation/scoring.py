@@ -81,7 +81,9 @@ class Scores:
         n_items: items in the test set.
         real_time_factors: median over items of the seconds taken for a second of audio, of systems that
             work on the mixture alone.
-        data_fingerprint: digest of the test set.
+        test_fingerprint: digest of the test set.
+        n_threads: that the systems ran on.
+        n_scoring: processes that scored beside them.
     """
 
     rows: list[Row]
@@ -89,7 +91,9 @@ class Scores:
     metrics: list[str]
     n_items: int
     real_time_factors: dict[str, float]
-    data_fingerprint: str
+    test_fingerprint: str
+    n_threads: int = 1
+    n_scoring: int = 0
 
     def of(self, system: str) -> list[Row]:
         """Rows of one system, in the order of items."""
@@ -99,6 +103,11 @@ class Scores:
     def failures(self) -> list[Row]:
         """Rows without scores."""
         return [row for row in self.rows if row.failure]
+
+    @property
+    def n_failed(self) -> int:
+        """Items that failed, for one system or all."""
+        return len({row.index for row in self.failures})
 
 
 def word_failure(error: BaseException) -> str:
@@ -249,6 +258,7 @@ def score(
         beside_children = single_threaded() if pool.n_processes else nullcontext()
         with beside_children, _progress_bar(len(test_set), show_progress, console) as advance:
             collector = _Collector(systems, pool, rows, advance)
+            n_threads = torch.get_num_threads()
             for index in range(len(test_set)):
                 collector.add(test_set, index)
                 collector.collect(at_most=2 * pool.n_processes)
@@ -261,5 +271,7 @@ def score(
         metrics=[metric.name for metric in chosen],
         n_items=len(test_set),
         real_time_factors={name: median(ratios) for name, ratios in collector.ratios.items() if ratios},
-        data_fingerprint=test_set.fingerprint(),
+        test_fingerprint=test_set.fingerprint(),
+        n_threads=n_threads,
+        n_scoring=0 if pool.executor is None else pool.n_processes,
     )

@@ -17,7 +17,7 @@ from audiocx.data.test_set import TestSet
 from audiocx.errors import ConfigError, describe
 from audiocx.evaluation.baselines import LOG_MMSE, NOISY, ORACLE, OracleMask, log_mmse, noisy
 from audiocx.evaluation.examples import write_examples
-from audiocx.evaluation.notes import failures
+from audiocx.evaluation.facts import ModelFacts, Origin
 from audiocx.evaluation.reporting import (
     per_file_csv,
     print_report,
@@ -25,7 +25,7 @@ from audiocx.evaluation.reporting import (
     write_text,
 )
 from audiocx.evaluation.scoring import AnySystem, Row, Scores, score
-from audiocx.evaluation.summary import ModelFacts, paired_differences, summarise
+from audiocx.evaluation.summary import paired_differences, summarise
 from audiocx.evaluation.systems import ModulusSystem, SeparatorSystem, gives_mask
 from audiocx.evaluation.tables import Report
 from audiocx.metrics.table import QUICK, find_metrics, missing_packages
@@ -46,7 +46,6 @@ class TestOptions:
         metrics: words or import paths, see `audiocx.metrics.table`.
         n_examples: items written as wav and picture.
         n_processes: children that score; None: as many as pay.
-        data_fingerprint: written into the summary; None: the test set's own.
     """
 
     __test__ = False  # pytest would take the name for a test class
@@ -54,7 +53,6 @@ class TestOptions:
     metrics: Sequence[str] = QUICK
     n_examples: int = 4
     n_processes: int | None = None
-    data_fingerprint: str | None = None
 
 
 def report_test(
@@ -65,11 +63,11 @@ def report_test(
     metrics: Sequence[str] = QUICK,
     n_examples: int = 4,
     n_processes: int | None = None,
-    data_fingerprint: str | None = None,
+    origins: Mapping[str, Origin] | None = None,
     noisy_phase: bool = False,
     device: str | torch.device = "cpu",
     console: Console | None = None,
-) -> int:
+) -> Report:
     """Test separators and report: tables on the console, `test/` and `examples/` in the folder.
 
     Args:
@@ -79,13 +77,13 @@ def report_test(
         metrics: words or import paths, see `audiocx.metrics.table`.
         n_examples: items of each separator written as wav and picture.
         n_processes: children that score; None: as many as pay.
-        data_fingerprint: digest of the data; the default is the test set's own.
+        origins: where separators come from, by name.
         noisy_phase: test the modulus of each separator's mask, too, with the mixture's phase.
         device: where the separators run.
         console: where tables and progress are printed; the default is standard output.
 
     Returns:
-        Number of items that failed, for one system or all.
+        What was reported; `scores.n_failed` of it tells whether all is well.
 
     Raises:
         ConfigError: a metric is not known, the separators differ from each other or from the test set, or one
@@ -94,7 +92,9 @@ def report_test(
     """
     stft = common_stft(separators, test_set)
     facts = {
-        name: ModelFacts(count_parameters(separator), count_macs_per_second(separator))
+        name: ModelFacts(
+            count_parameters(separator), count_macs_per_second(separator), (origins or {}).get(name)
+        )
         for name, separator in separators.items()
     }
     systems: dict[str, AnySystem] = {}
@@ -109,8 +109,11 @@ def report_test(
                     )
                 )
             systems[f"{name}{MODULUS}"] = ModulusSystem(separator, device)
-    options = TestOptions(metrics, n_examples, n_processes, data_fingerprint)
-    return report_systems(systems, facts, stft, test_set, folder, options, console)
+            facts[f"{name}{MODULUS}"] = ModelFacts(origin=facts[name].origin)
+    options = TestOptions(metrics, n_examples, n_processes)
+    return report_systems(
+        systems, facts, stft, test_set, folder, options, console, remarks=stft_remarks(separators)
+    )
 
 
 def common_stft(separators: Mapping[str, Separator], test_set: TestSet) -> STFT:
@@ -137,6 +140,22 @@ def common_stft(separators: Mapping[str, Separator], test_set: TestSet) -> STFT:
     return STFT(**first.stft.settings)  # type: ignore[arg-type]
 
 
+def stft_remarks(separators: Mapping[str, Separator]) -> list[str]:
+    """Say whose STFT decides the scores that need one, where the separators' differ."""
+    settings = {name: separator.stft.settings for name, separator in separators.items()}
+    first = next(iter(settings))
+    if all(of_one == settings[first] for of_one in settings.values()):
+        return []
+    sizes = ", ".join(
+        f"{name} {of_one['n_fft']}/{of_one['hop_length']}/{of_one['win_length']} {of_one['window']}"
+        for name, of_one in settings.items()
+    )
+    return [
+        f"the STFTs differ (n_fft/hop_length/win_length window: {sizes}); log-MMSE, the oracle, phase metrics and"
+        f" pictures use that of {first}, the first given"
+    ]
+
+
 def report_systems(
     systems: Mapping[str, AnySystem],
     facts: Mapping[str, ModelFacts],
@@ -145,7 +164,9 @@ def report_systems(
     folder: str | Path,
     options: TestOptions,
     console: Console | None = None,
-) -> int:
+    *,
+    remarks: Sequence[str] = (),
+) -> Report:
     """Test any systems beside the baselines and report.
 
     Args:
@@ -156,9 +177,10 @@ def report_systems(
         folder: of the run.
         options: how.
         console: where tables and progress are printed.
+        remarks: lines that stand below the tables.
 
     Returns:
-        Number of items that failed, for one system or all.
+        What was reported.
     """
     console = Console() if console is None else console
     place = Path(folder)
@@ -173,12 +195,10 @@ def report_systems(
     models = list(systems)
     report = Report(
         scores,
-        [
-            summarise(scores, name, facts=facts.get(name), data_fingerprint=options.data_fingerprint)
-            for name in framed
-        ],
+        [summarise(scores, name, facts=facts.get(name)) for name in framed],
         models,
         paired_differences(scores, models) if len(models) > 1 else [],
+        list(remarks),
     )
     write_report(report, place / "test")
     for name in models:
@@ -186,7 +206,7 @@ def report_systems(
         examples = examples if len(models) == 1 else examples / NOT_IN_A_FILE_NAME.sub("_", name)
         write_examples(examples, test_set, systems[name], scores.of(name), stft, options.n_examples)
     print_report(report, console)
-    return len(failures(scores))
+    return report
 
 
 def _score(

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
+from audiocx.evaluation.facts import DATA_KEY, ModelFacts
 from audiocx.evaluation.items import ATTENUATION
 from audiocx.evaluation.scoring import Row, Scores
 from audiocx.evaluation.statistics import Interval, cluster_interval
@@ -25,14 +26,6 @@ UNKNOWN = "unknown"
 MOST_SNRS = 8
 """With more different input SNRs than this they are put into ranges."""
 SNR_RANGE_DB = 5
-
-
-@dataclass(frozen=True)
-class ModelFacts:
-    """What is known of a model besides its scores."""
-
-    parameters_real: int | None = None
-    macs_per_second: int | None = None
 
 
 @dataclass
@@ -62,8 +55,9 @@ class SystemSummary:
         by_input_snr_db: over the noisy items of an input SNR, or range of it.
         undefined: for each metric how many headline scores are NaN, by reason.
         facts: of the model, where it is one.
-        real_time_factor: seconds taken for a second of audio.
-        data_fingerprint: digest of the data.
+        real_time_factor: seconds of wall time taken for a second of audio.
+        n_threads: that it ran on.
+        test_fingerprint: digest of the test set.
     """
 
     system: str
@@ -76,11 +70,14 @@ class SystemSummary:
     undefined: dict[str, dict[str, int]] = field(default_factory=dict)
     facts: ModelFacts | None = None
     real_time_factor: float | None = None
-    data_fingerprint: str = ""
+    n_threads: int = 1
+    test_fingerprint: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values; NaN becomes null."""
         facts = self.facts or ModelFacts()
+        origin = {} if facts.origin is None else facts.origin.as_json()
+        origin.pop(DATA_KEY, None)  # stands beside that of the test set
         return {
             "files": self.files,
             "failed": self.failed,
@@ -92,8 +89,11 @@ class SystemSummary:
                 "parameters_real": facts.parameters_real,
                 "macs_per_second": facts.macs_per_second,
                 "real_time_factor": _plain(self.real_time_factor),
+                "threads": self.n_threads,
+                **origin,
             },
-            "data_fingerprint": self.data_fingerprint,
+            "data_fingerprint": facts.data_fingerprint,
+            "test_fingerprint": self.test_fingerprint,
         }
 
 
@@ -161,9 +161,16 @@ def is_noisy(row: Row) -> bool:
 
 
 def noisy_rows(rows: Sequence[Row]) -> list[Row]:
-    """Rows with scores that headline figures count; all of those where no item is noisy."""
+    """Rows with scores that headline figures count; all of those where no item is noisy.
+
+    Args:
+        rows: of one system, failed ones among them.
+    """
     scored = [row for row in rows if not row.failure]
-    return [row for row in scored if is_noisy(row)] or scored
+    # An item that could not be read has no tags, and says nothing of what the set holds. One that a system failed
+    # on does: clean items never take the place of noisy ones.
+    any_noisy = any(is_noisy(row) for row in rows if row.tags or not row.failure)
+    return [row for row in scored if is_noisy(row)] if any_noisy else scored
 
 
 def score_names(metrics: Sequence[str]) -> list[str]:
@@ -222,16 +229,13 @@ def _snr_labels(rows: Sequence[Row]) -> tuple[Callable[[Row], str], Callable[[st
     return label, order
 
 
-def summarise(
-    scores: Scores, system: str, *, facts: ModelFacts | None = None, data_fingerprint: str | None = None
-) -> SystemSummary:
+def summarise(scores: Scores, system: str, *, facts: ModelFacts | None = None) -> SystemSummary:
     """Summarise one system.
 
     Args:
         scores: of all systems.
         system: which.
         facts: of the model, where it is one.
-        data_fingerprint: digest of the data; the default is the test set's own.
 
     Returns:
         Its figures.
@@ -257,7 +261,8 @@ def summarise(
         undefined=undefined,
         facts=facts,
         real_time_factor=scores.real_time_factors.get(system),
-        data_fingerprint=scores.data_fingerprint if data_fingerprint is None else data_fingerprint,
+        n_threads=scores.n_threads,
+        test_fingerprint=scores.test_fingerprint,
     )
 
 

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from audiocx.evaluation.baselines import NOISY
+from audiocx.evaluation.facts import ModelFacts
 from audiocx.evaluation.items import ATTENUATION
 from audiocx.evaluation.plain_table import PlainTable
 from audiocx.evaluation.scoring import Scores
-from audiocx.evaluation.statistics import Interval
-from audiocx.evaluation.summary import Difference, Group, SystemSummary
+from audiocx.evaluation.statistics import FEWEST_CLUSTERS, Interval
+from audiocx.evaluation.summary import Difference, Group, SystemSummary, is_noisy
+from audiocx.metrics.bounds import PERFECT_DB
 from audiocx.metrics.table import improvement_name
 
 HEADINGS = {
@@ -27,7 +29,12 @@ HEADINGS = {
 PRIMARY = "si_sdr_db"
 NOTHING = "–"
 FEWEST_SHOWN = 5
-"""With fewer items tables show a mean alone; summary.json has its interval."""
+"""With fewer items, or fewer than `FEWEST_CLUSTERS` talkers or noises, a mean stands alone; summary.json has its
+interval."""
+DIFFERENCE_NOTE = (
+    "intervals are of these trained models, over talkers and noises; the seed of training is not in them;\n"
+    "each is 95 % by itself, not adjusted for the number of comparisons"
+)
 
 
 @dataclass
@@ -39,12 +46,20 @@ class Report:
         summaries: of all systems, in the order of the table.
         models: which of them were tested; the others frame them.
         differences: between the models.
+        remarks: lines below the tables, on what the figures rest on.
     """
 
     scores: Scores
     summaries: list[SystemSummary]
     models: list[str]
     differences: list[Difference] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def facts(self) -> list[ModelFacts]:
+        """What is known of each model, in their order."""
+        by_name = {summary.system: summary.facts for summary in self.summaries}
+        return [by_name[name] or ModelFacts() for name in self.models]
 
 
 def heading(metric: str) -> str:
@@ -66,11 +81,12 @@ def _with_interval(interval: Interval | None, digits: int, sign: bool = False) -
     if interval is None or interval.n == 0:
         return NOTHING
     text = _number(interval.mean, digits, sign)
-    return (
-        text
-        if math.isnan(interval.low) or interval.n < FEWEST_SHOWN
-        else f"{text}±{_number(interval.half_width, digits)}"
-    )
+    return f"{text}±{_number(interval.half_width, digits)}" if _is_shown(interval) else text
+
+
+def _is_shown(interval: Interval) -> bool:
+    enough = interval.n >= FEWEST_SHOWN and interval.fewest_clusters >= FEWEST_CLUSTERS
+    return enough and not math.isnan(interval.low)
 
 
 def _mean(group: Group, name: str, digits: int) -> str:
@@ -115,11 +131,38 @@ def headline_table(report: Report) -> PlainTable:
                 _count(summary.facts.parameters_real) if summary.facts else "",
             ]
         )
-    total = report.scores.n_items
     counted = max(counts, default=0)
-    title = f"Test over {counted} noisy items of {total}"
-    note = "±: 95 % interval over talkers and noises; gain: over the noisy input; reals: real parameters"
-    return PlainTable(title, columns, rows, note)
+    title = (
+        f"Test over {counted} {_kind(report)} item{'' if counted == 1 else 's'} of {report.scores.n_items}"
+    )
+    fullest = max((summary.headline for summary in report.summaries), key=lambda group: group.files)
+    lines = [
+        *_interval_lines(fullest.metrics.get(primary)),
+        "gain: over the noisy input; reals: real parameters",
+    ]
+    return PlainTable(title, columns, rows, ";\n".join(lines))
+
+
+def _kind(report: Report) -> str:
+    """What the items are called that the headline counts: all noisy ones, or whatever else the set holds."""
+    scored = [row for row in report.scores.rows if not row.failure]
+    if not scored or any(is_noisy(row) for row in scored):
+        return "noisy"
+    return " and ".join(sorted({row.tags["kind"] for row in scored}))
+
+
+def _interval_lines(interval: Interval | None) -> list[str]:
+    """What the interval of a headline is over, or why there is none; nothing where there is no mean either."""
+    if interval is None or interval.n == 0:
+        return []
+    counts = interval.clusters or {"item": interval.n}
+    over = " and ".join(f"{count} {key}{'' if count == 1 else 's'}" for key, count in counts.items())
+    if _is_shown(interval):
+        wanted = ", ".join(
+            [f"{FEWEST_SHOWN} files", *(f"{FEWEST_CLUSTERS} {key}s" for key in interval.clusters)]
+        )
+        return [f"±: 95 % interval over {over}", f"groups have one where there are {wanted} or more"]
+    return [f"no ±: too few for an interval over {over}"]
 
 
 def grouped_table(
@@ -133,6 +176,9 @@ def grouped_table(
         groups: by system, then by name.
         first_column: heading of the names.
         gain: show improvements, beside the input's score; else scores, and for noise alone the attenuation.
+
+    Returns:
+        The table; its note tells what a perfect score counts where clean items are among the groups.
     """
     primary = primary_metric(report.scores.metrics)
     digits = 1 if primary.endswith("_db") else _digits(primary)
@@ -155,7 +201,10 @@ def grouped_table(
             else:
                 cells.append(_with_interval(group.metrics.get(primary), digits))
         rows.append(cells)
-    return PlainTable(title, columns, rows)
+    shows_clean = not gain and "clean" in fullest and primary.endswith("_db")
+    return PlainTable(
+        title, columns, rows, f"a perfect score counts {PERFECT_DB:g} dB" if shows_clean else ""
+    )
 
 
 def _is_defined(interval: Interval | None) -> bool:
@@ -179,7 +228,7 @@ def difference_table(report: Report) -> PlainTable:
             ]
         )
     columns = ["models", "metric", "difference", "95 % interval", "files", "verdict"]
-    return PlainTable("Paired differences over the same items", columns, rows)
+    return PlainTable("Paired differences over the same items", columns, rows, DIFFERENCE_NOTE)
 
 
 def tables(report: Report) -> list[PlainTable]:

@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from omegaconf import OmegaConf
 
 from audiocx.apps.evaluate import model_names
 from audiocx.apps.main import main
+from audiocx.apps.settings import word_list
+from audiocx.errors import ConfigError
 from audiocx.models.separator import Separator
 
 RATE = 16000
@@ -69,6 +72,19 @@ def test_a_model_on_a_ready_set(place: Path, capsys: pytest.CaptureFixture[str])
     assert summary["by_kind"]["noise"]["metrics"]["attenuation_db"]["n"] == 1
     assert list(summary["by_input_snr_db"]) == ["5"]
     assert summary["model"]["parameters_real"] > 0
+    # Its run tells neither step nor data.
+    assert summary["model"]["checkpoint"] == "a"
+    assert "step" not in summary["model"]
+    assert summary["data_fingerprint"] is None
+    environment = json.loads((place / "out" / "environment.json").read_text(encoding="utf-8"))
+    assert environment["test_fingerprint"] == summary["test_fingerprint"]
+    assert environment["data_fingerprint"] is None
+    weights, digest = summary["model"]["weights"], summary["test_fingerprint"]
+    for written in (printed, (place / "out" / "test" / "table.md").read_text(encoding="utf-8")):
+        assert f"a: checkpoint a, weights {weights}\n" in written
+        assert f"test set: {digest}\n" in written
+        assert "over 2 talkers and 4 noises" in written
+        assert "(wall time, 1 thread)" in written
     assert {path.suffix for path in (place / "out" / "examples").iterdir()} == {".wav", ".png"}
     assert {path.name for path in place.iterdir()} == {"a", "b", "set", "out"}
 
@@ -87,10 +103,17 @@ def test_the_folder_is_dated_and_the_run_untouched(place: Path) -> None:
 
 
 def test_several_models_have_differences(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in "ab":
+        (place / name / "environment.json").write_text('{"data_fingerprint": "beef"}', encoding="utf-8")
     assert _evaluate("checkpoint=[a,b]", "data.test=set", "hydra.run.dir=out") == 0
     assert "a − b" in capsys.readouterr().out
     summary = json.loads((place / "out" / "test" / "summary.json").read_text(encoding="utf-8"))
     assert list(summary["systems"]) == ["a", "b"]
+    assert summary["data_fingerprint"] == "beef"
+    environment = json.loads((place / "out" / "environment.json").read_text(encoding="utf-8"))
+    assert environment["data_fingerprint"] == "beef"
+    weights = {summary["systems"][name]["model"]["weights"] for name in "ab"}
+    assert len(weights) == 2
     means = [summary["systems"][name]["metrics"]["si_sdr_db"]["mean"] for name in "ab"]
     assert summary["differences"][0]["mean"] == pytest.approx(means[0] - means[1])
 
@@ -155,10 +178,20 @@ def test_an_unreadable_item_fails_and_the_rest_goes_on(
         (("checkpoint=set", "data.test=set"), "not a run or model folder"),
         (("estimates=nowhere", "data.test=set"), "no such file or folder"),
         (("estimates=a", "data.test=set"), "no audio files"),
+        (("estimates=[a,b]", "data.test=set"), "estimates; expected one folder"),
         (("checkpoint=a", "data.test=nowhere"), "nowhere"),
         (("checkpoint=a", "data.test=set", "metric=[stoi]"), "metric"),
         (("checkpoint=a", "data.test=set", "metrics=[si_sdr]"), "did you mean `si_sdr_db`"),
         (("checkpoint=a", "data.test=set", "device=tpu"), "tpu"),
+        (("checkpoint=a", "data.test=set", "metrics=[]"), "metrics; expected a list of at least 1"),
+        (("checkpoint=a", "data.test=set", "metrics=null"), "got null"),
+        (("checkpoint=a", "data.test=set", "metrics=[1]"), "metrics; expected a list"),
+        (("checkpoint=a", "data.test=set", "metrics=[os.path.join]"), "fails on a second of noise"),
+        (("checkpoint=a", "data.test=set", "metrics=[.x]"), "metrics"),
+        (
+            ("checkpoint=a", "data.test=set", "trust=null"),
+            "trust; expected a list, as trust=[WORD], got null",
+        ),
     ],
 )
 def test_usage_errors_are_one_line_and_leave_nothing(
@@ -170,6 +203,35 @@ def test_usage_errors_are_one_line_and_leave_nothing(
     assert message in error
     assert "\n" not in error
     assert not (place / "outputs").exists()
+
+
+@pytest.mark.parametrize("kept", ["config.yaml", "model", "checkpoints"])
+def test_a_training_run_is_never_written_into(
+    place: Path, kept: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("audiocx.apps.evaluate.load", lambda path, trust: pytest.fail("it was loaded"))
+    run = place / "run"
+    run.mkdir()
+    if kept == "config.yaml":
+        (run / kept).write_text("trainer: {}\n", encoding="utf-8")
+    else:
+        (run / kept).mkdir()
+    assert _evaluate("checkpoint=a", "data.test=set", "hydra.run.dir=run") == 2
+    error = capsys.readouterr().err.strip()
+    assert "choose another hydra.run.dir" in error
+    assert "\n" not in error
+    assert [path.name for path in run.iterdir()] == [kept]
+
+
+def test_a_single_word_is_a_list_of_one() -> None:
+    assert word_list(1, "metrics", "stoi") == ["stoi"]
+    assert word_list(0, "trust", OmegaConf.create(["a", "b"])) == ["a", "b"]
+    assert word_list(0, "trust", []) == []
+    for wrong in ([], None, 3, [""], ["a", None], {"a": 1}):
+        with pytest.raises(
+            ConfigError, match=r"metrics; expected a list of at least 1, as metrics=\[WORD\], got"
+        ):
+            word_list(1, "metrics", wrong)
 
 
 def test_names_of_models(tmp_path: Path) -> None:

@@ -94,6 +94,9 @@ def test_a_run_from_end_to_end(train, noise, capsys):
     summary = json.loads((folder / "test" / "summary.json").read_text())
     environment = json.loads((folder / "environment.json").read_text())
     assert summary["data_fingerprint"] == environment["data_fingerprint"]
+    assert summary["test_fingerprint"] not in (None, "", summary["data_fingerprint"])
+    assert summary["model"]["checkpoint"] == str(Path("checkpoints", "best.ckpt"))
+    assert f"test set: {summary['test_fingerprint']}" in (folder / "test" / "table.md").read_text()
     assert summary["metrics"]["si_sdr_improvement_db"]["n"] > 0
     for word in ("data ", "stft ", "network ", "metrics "):
         assert word in (folder / "log.txt").read_text()
@@ -101,6 +104,7 @@ def test_a_run_from_end_to_end(train, noise, capsys):
     # Checkpoints load without pickled classes, and give what the portable folder gives.
     checkpoint = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)
     assert checkpoint["global_step"] in (2, 4)
+    assert summary["model"]["step"] == checkpoint["global_step"]
     waveform = noise(1, 1, 4000)
     assert torch.equal(
         audiocx.load(folder)(waveform), audiocx.load(folder / "checkpoints" / "best.ckpt")(waveform)

@@ -16,14 +16,17 @@ SNRS_DB = ("-5", "0", "5")
 
 
 class MemorySet(TestSet):
-    """Items of one second: `n_noisy` dry ones, then one clean and one of noise alone."""
+    """Items of one second: `n_noisy` dry ones, then one clean, with so much noise left, and one of noise alone."""
 
     sample_rate = RATE
 
-    def __init__(self, n_noisy: int = 6, n_sources: int = 1, broken: int | None = None) -> None:
+    def __init__(
+        self, n_noisy: int = 6, n_sources: int = 1, broken: int | None = None, hiss: float = 0.0
+    ) -> None:
         self.n_noisy = n_noisy
         self.n_sources = n_sources
         self.broken = broken
+        self.hiss = hiss
 
     def __len__(self) -> int:
         return self.n_noisy + 2
@@ -51,7 +54,7 @@ class MemorySet(TestSet):
         tags = {"kind": "dry", "snr_db": SNRS_DB[index % 3], "noise_class": ("rain", "wind")[index % 2]}
         clusters = {"talker": f"t{index % 4}", "noise": f"n{index % 5}"}
         if index == self.n_noisy:
-            noise, tags = 0 * noise, {"kind": "clean"}
+            noise, tags = self.hiss / 0.05 * noise, {"kind": "clean"}
             clusters.pop("noise")
         elif index > self.n_noisy:
             target, tags = 0 * target, {"kind": "noise", "noise_class": "rain"}

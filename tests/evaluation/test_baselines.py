@@ -17,7 +17,7 @@ from audiocx.evaluation.baselines import (
     noisy,
 )
 from audiocx.metrics.waveform import attenuation_db, si_sdr_db
-from audiocx.signal.oracle import ideal_complex_mask, ideal_ratio_mask
+from audiocx.signal.oracle import ideal_complex_mask, ideal_ratio_mask, phase_sensitive_mask
 from audiocx.signal.stft import STFT
 
 
@@ -99,3 +99,9 @@ def test_oracle_masks_know_the_target() -> None:
         scores.append(float(si_sdr_db(estimate[0, 0], target)))
     assert scores == sorted(scores)
     assert scores[2] > scores[0] + 10
+    # What the best real mask cannot reach a complex one does.
+    assert scores[3] > scores[2] + 3
+    mask = phase_sensitive_mask(stft(target), stft(mixture))
+    torch.testing.assert_close(
+        OracleMask(stft).estimate(example)[0, 0], stft.inverse(mask * stft(mixture), len(mixture))
+    )

@@ -13,15 +13,20 @@ from rich.console import Console
 
 from audiocx.errors import OutputError
 from audiocx.evaluation.baselines import NOISY
+from audiocx.evaluation.facts import ModelFacts, Origin
 from audiocx.evaluation.notes import failures, notes
-from audiocx.evaluation.reporting import print_report, write_report, write_text
+from audiocx.evaluation.reporting import per_file_csv, print_report, summary_json, write_report, write_text
 from audiocx.evaluation.scoring import Row, Scores
-from audiocx.evaluation.summary import ModelFacts, paired_differences, summarise
+from audiocx.evaluation.summary import paired_differences, summarise
 from audiocx.evaluation.tables import Report, headline_table, tables
 from audiocx.metrics.table import WORDS, improvement_name
 
 
-def _report(models: tuple[str, ...] = ("net",), metrics: tuple[str, ...] = ("si_sdr_db", "stoi")) -> Report:
+def _report(
+    models: tuple[str, ...] = ("net",),
+    metrics: tuple[str, ...] = ("si_sdr_db", "stoi"),
+    kinds: tuple[str, ...] = ("dry",),
+) -> Report:
     rows = []
     for index in range(12):
         for number, system in enumerate((NOISY, *models)):
@@ -30,14 +35,22 @@ def _report(models: tuple[str, ...] = ("net",), metrics: tuple[str, ...] = ("si_
                 scores[f"input_{metric}"] = index / 4
                 scores[metric] = index / 4 + 3.0 * number + 0.1 * (index % 3) * number
                 scores[improvement_name(metric)] = scores[metric] - scores[f"input_{metric}"]
-            tags = {"kind": "dry", "noise_class": "rain|hail", "snr_db": str(5 * (index % 2))}
+            tags = {
+                "kind": kinds[index % len(kinds)],
+                "noise_class": "rain|hail",
+                "snr_db": str(5 * (index % 2)),
+            }
             clusters = {"talker": f"t{index % 4}", "noise": f"n{index % 5}"}
             rows.append(Row(system, index, f"item-{index}", clusters, tags, scores))
     rows[3].scores["stoi"] = math.nan
     rows[3].reasons["stoi"] = "silent estimate"
     rows[-1].scores, rows[-1].failure = {}, "a.wav: no samples"
-    scores = Scores(rows, [NOISY, *models], list(metrics), 12, dict.fromkeys(models, 0.012), "f00d")
-    facts = {model: ModelFacts(431_234, 287_000_000) for model in models}
+    factors = dict.fromkeys(models, 0.012)
+    scores = Scores(rows, [NOISY, *models], list(metrics), 12, factors, "f00d", n_threads=2)
+    facts = {
+        model: ModelFacts(431_234, 287_000_000, Origin(f"runs/{model}", "abcd", data_fingerprint="beef"))
+        for model in models
+    }
     summaries = [summarise(scores, name, facts=facts.get(name)) for name in (NOISY, *models)]
     differences = paired_differences(scores, models) if len(models) > 1 else []
     return Report(scores, summaries, list(models), differences)
@@ -60,7 +73,7 @@ def test_headline() -> None:
     assert net[1] == "11"
     assert net[3].startswith("+3.09±")
     assert net[5] == "431 k"
-    assert "11 noisy items of 12" in table.title or "12 noisy items of 12" in table.title
+    assert table.title == "Test over 12 noisy items of 12"
     # Without a failure the title's number is everyone's.
     whole = [row for row in report.scores.rows if row.index < 11]
     report.scores.rows[:] = whole
@@ -68,11 +81,47 @@ def test_headline() -> None:
     assert headline_table(report).columns == ["system", "SI-SDR dB", "gain", "STOI", "reals"]
 
 
+@pytest.mark.parametrize(
+    ("kinds", "words"),
+    [
+        (("clean", "dry"), "6 noisy items of 12"),
+        (("clean",), "12 clean items of 12"),
+        (("noise", "clean"), "12 clean and noise items of 12"),
+    ],
+)
+def test_the_title_calls_items_what_they_are(kinds: tuple[str, ...], words: str) -> None:
+    assert headline_table(_report(kinds=kinds)).title == f"Test over {words}"
+
+
+def test_intervals_stand_where_there_are_talkers_and_noises_enough() -> None:
+    report = _report()
+    headline, _, by_snr, by_noise = tables(report)
+    assert headline.note.startswith("±: 95 % interval over 4 talkers and 5 noises;\n")
+    assert "5 files, 4 talkers, 4 noises or more" in headline.note
+    assert "±" in by_noise.rows[0][-1]
+    # Every second item: six files, but two talkers.
+    assert [row[1] for row in by_snr.rows] == ["6", "6"]
+    assert "±" not in "".join(cell for row in by_snr.rows for cell in row)
+    for row in report.scores.rows:
+        row.clusters["noise"] = f"n{row.index % 2}"
+    few = [summarise(report.scores, summary.system) for summary in report.summaries]
+    table = headline_table(Report(report.scores, few, report.models))
+    assert table.note.startswith("no ±: too few for an interval over 4 talkers and 2 noises;\n")
+    assert "±" not in "".join(cell for row in table.rows for cell in row)
+
+
+def test_what_a_perfect_score_counts_is_told_of_clean_items() -> None:
+    notes_by_kind = [tables(_report(kinds=kinds))[1].note for kinds in (("dry",), ("dry", "clean"))]
+    assert notes_by_kind == ["", "a perfect score counts 100 dB"]
+
+
 def test_all_tables_and_notes_are_printed() -> None:
     text = _printed(_report())
-    for words in ("by kind", "by input SNR", "by noise class", "rain|hail", "real-time factor 0.012"):
-        assert words in text
+    for words in ("by kind", "by input SNR", "by noise class", "rain|hail", "test set: f00d"):
+        assert words in " ".join(text.split())  # titles of narrow tables are folded
     assert "431,234 real parameters, 0.287 GMAC" in text
+    assert "real-time factor 0.012 (wall time, 2 threads)\n" in text
+    assert "net: checkpoint runs/net, weights abcd, trained on data beef\n" in text
     assert "STOI undefined for 1 of 11 files, left out of the mean: silent estimate (1)" in text
     assert "item-11 (net): a.wav: no samples" in text
     assert "Paired" not in text
@@ -101,6 +150,8 @@ def test_several_models_have_differences() -> None:
     assert "one − two" in text
     assert "worse" in text
     assert len(report.differences) == 2
+    assert "the seed of training is not in them" in text
+    assert "not adjusted for the number of comparisons" in text
 
 
 def test_files(tmp_path: Path) -> None:
@@ -137,6 +188,30 @@ def test_summary_of_several_models(tmp_path: Path) -> None:
     assert list(summary["systems"]) == ["one", "two"]
     assert {d["metric"] for d in summary["differences"]} == {"si_sdr_db", "stoi"}
     assert summary["differences"][0]["high"] < 0
+    assert summary["data_fingerprint"] == "beef"
+    assert summary["test_fingerprint"] == "f00d"
+    assert summary["systems"]["two"]["model"]["weights"] == "abcd"
+
+
+def test_models_of_other_data_have_no_common_fingerprint() -> None:
+    report = _report(("one", "two"))
+    report.summaries[2].facts = ModelFacts(origin=Origin("runs/two", "abcd", data_fingerprint="cafe"))
+    summary = json.loads(summary_json(report))
+    assert summary["data_fingerprint"] is None
+    assert [summary["systems"][name]["data_fingerprint"] for name in ("one", "two")] == ["beef", "cafe"]
+
+
+def test_no_two_columns_have_one_name() -> None:
+    tags = {name: name.upper() for name in ("system", "index", "failure", "tag_index", "snr_db")}
+    row = Row("net", 0, "x", {"talker": "t"}, tags, {"snr_db": 3.0})
+    (read,) = csv.DictReader(io.StringIO(per_file_csv([row], ["snr_db"])))
+    assert list(read) == [
+        *("system", "index", "name", "talker"),
+        *("tag_system", "tag_index", "tag_failure", "tag_tag_index", "mixed_snr_db", "snr_db"),
+        *("reasons", "failure"),
+    ]
+    assert (read["system"], read["tag_system"]) == ("net", "SYSTEM")
+    assert (read["tag_index"], read["tag_tag_index"]) == ("INDEX", "TAG_INDEX")
 
 
 def test_an_item_that_fails_for_all_is_told_once() -> None:
@@ -153,7 +228,7 @@ def test_all_failed_is_still_a_report() -> None:
     scores = Scores(rows, [NOISY, "net"], ["si_sdr_db"], 1, {}, "f")
     report = Report(scores, [summarise(scores, name) for name in scores.systems], ["net"])
     assert "x: broken" in _printed(report)
-    assert notes(report) == []
+    assert notes(report) == ["test set: f"]
 
 
 def test_writing_is_whole_or_an_error(tmp_path: Path) -> None:

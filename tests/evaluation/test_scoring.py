@@ -42,7 +42,8 @@ def test_rows_hold_the_metrics_of_estimate_and_input(make_set: MakeSet) -> None:
         (1, "smooth"),
     ]
     assert scores.n_items == 8
-    assert scores.data_fingerprint == "memory"
+    assert scores.test_fingerprint == "memory"
+    assert (scores.n_threads, scores.n_scoring) == (torch.get_num_threads(), 0)
     for row in scores.of("smooth")[:6]:
         example = test_set[row.index]
         estimate = smooth(example.mixture)[0, 0]
@@ -68,6 +69,13 @@ def test_undefined_scores_have_reasons(make_set: MakeSet) -> None:
     assert noise.reasons["si_sdr_db"] == "silent target"
     # A moving average of 5 takes white noise down by 10 log10 5.
     assert noise.scores["attenuation_db"] == pytest.approx(10 * math.log10(5), abs=0.2)
+
+
+def test_a_clean_input_is_not_improved_on_though_it_hisses(make_set: MakeSet) -> None:
+    clean = score(make_set(n_noisy=0, hiss=1e-4), {"smooth": smooth}, stft=STFT(), metrics=METRICS).rows[0]
+    assert 20 < clean.scores["input_si_sdr_db"] < 100
+    assert math.isnan(clean.scores["si_sdr_improvement_db"])
+    assert clean.reasons["si_sdr_improvement_db"] == "the input is clean"
 
 
 def test_perfect_estimates_and_oracles_see_the_target(make_set: MakeSet) -> None:
@@ -130,10 +138,12 @@ def test_failures_are_rows_and_the_rest_goes_on(make_set: MakeSet) -> None:
 
 
 def test_processes_give_what_one_gives(make_set: MakeSet) -> None:
-    test_set = make_set(n_noisy=3)
+    test_set = make_set(n_noisy=3, hiss=1e-4)
     metrics = ["si_sdr_db", "sdr_db", "phase_error_rad"]
     at_once = score(test_set, {"smooth": smooth}, stft=STFT(), metrics=metrics, n_processes=0)
     spawned = score(test_set, {"smooth": smooth}, stft=STFT(), metrics=metrics, n_processes=2)
+    assert (spawned.n_threads, spawned.n_scoring) == (1, 2)
+    assert spawned.rows[3].reasons["si_sdr_improvement_db"] == "the input is clean"
     for one, other in zip(at_once.rows, spawned.rows, strict=True):
         # Children work with one thread each, which adds in another order.
         assert one.scores == pytest.approx(other.scores, nan_ok=True, abs=1e-5)
@@ -146,6 +156,7 @@ def test_where_no_process_can_start_scoring_goes_on(
     monkeypatch.setattr(ScoringPool, "_starts", lambda self: False)
     scores = score(make_set(), {"smooth": smooth}, stft=STFT(), metrics=METRICS, n_processes=2)
     assert not scores.failures
+    assert scores.n_scoring == 0
 
 
 def test_interrupted_scoring_keeps_what_is_finished(make_set: MakeSet) -> None:

@@ -17,8 +17,12 @@ from torch import Tensor, nn
 from audiocx.data.test_set import TestSet
 from audiocx.errors import ConfigError
 from audiocx.evaluation import session
-from audiocx.evaluation.session import TestOptions, report_systems, report_test
+from audiocx.evaluation.baselines import OracleMask
+from audiocx.evaluation.facts import Origin
+from audiocx.evaluation.session import TestOptions, report_systems, report_test, stft_remarks
+from audiocx.metrics.waveform import si_sdr_db
 from audiocx.models.separator import Separator
+from audiocx.signal.oracle import phase_sensitive_mask
 from audiocx.signal.stft import STFT
 
 METRICS = ["si_sdr_db", "phase_error_rad"]
@@ -41,9 +45,9 @@ class Lowpass(nn.Module):
         return mixture_stft.unsqueeze(1) * mask
 
 
-def _separator(limit: int, n_sources: int = 1, sample_rate: int = 16000) -> Separator:
+def _separator(limit: int, n_sources: int = 1, sample_rate: int = 16000, hop_length: int = 256) -> Separator:
     config = {"task": "enhance", "n_sources": n_sources}
-    return Separator(STFT(sample_rate=sample_rate), Lowpass(limit), config)
+    return Separator(STFT(sample_rate=sample_rate, hop_length=hop_length), Lowpass(limit), config)
 
 
 def _console() -> Console:
@@ -52,20 +56,21 @@ def _console() -> Console:
 
 def test_one_model(make_set: Callable[..., TestSet], tmp_path: Path) -> None:
     console = _console()
-    failed = report_test(
+    report = report_test(
         {"net": _separator(40)},
         make_set(),
         tmp_path,
         metrics=METRICS,
         n_examples=2,
-        data_fingerprint="beef",
+        origins={"net": Origin("runs/net", "abcd", 300, "beef")},
         console=console,
     )
-    assert failed == 0
+    assert report.scores.n_failed == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["examples", "test"]
     assert len(list((tmp_path / "examples").iterdir())) == 8
     summary = json.loads((tmp_path / "test" / "summary.json").read_text(encoding="utf-8"))
     assert summary["data_fingerprint"] == "beef"
+    assert summary["test_fingerprint"] == "memory"
     assert summary["model"]["parameters_real"] == 3
     assert summary["model"]["macs_per_second"] == 0
     assert summary["model"]["real_time_factor"] > 0
@@ -77,15 +82,25 @@ def test_one_model(make_set: Callable[..., TestSet], tmp_path: Path) -> None:
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert all(system in text for system in systems)
     assert "3 real parameters" in text
+    table = (tmp_path / "test" / "table.md").read_text(encoding="utf-8")
+    for written in (text, table):
+        assert "net: checkpoint runs/net, step 300, weights abcd, trained on data beef\n" in written
+        assert "test set: memory\n" in written
+        assert "STFTs differ" not in written
+    # The oracle is the best real mask, as its name says.
+    example = make_set()[0]
+    estimate = OracleMask(STFT(), phase_sensitive_mask).estimate(example)[0, 0]
+    expected = float(si_sdr_db(estimate, example.target[0, 0]))
+    assert float(rows[3]["si_sdr_db"]) == pytest.approx(expected, abs=1e-3)
 
 
 def test_two_models_and_a_failing_item(make_set: Callable[..., TestSet], tmp_path: Path) -> None:
     console = _console()
     separators = {"narrow": _separator(40), "wide": _separator(200)}
-    failed = report_test(
+    report = report_test(
         separators, make_set(broken=1), tmp_path, metrics=METRICS, n_examples=1, console=console
     )
-    assert failed == 1
+    assert report.scores.n_failed == 1
     assert sorted(path.name for path in (tmp_path / "examples").iterdir()) == ["narrow", "wide"]
     summary = json.loads((tmp_path / "test" / "summary.json").read_text(encoding="utf-8"))
     difference = summary["differences"][0]
@@ -93,7 +108,21 @@ def test_two_models_and_a_failing_item(make_set: Callable[..., TestSet], tmp_pat
     assert difference["low"] > 0
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "narrow − wide" in text
-    assert "item-1: item-1: truncated" in text or "item-1: truncated" in text
+    assert "\n  item-1: item-1: truncated\n" in text
+
+
+def test_of_models_with_other_stfts_the_report_says_whose_counts(
+    make_set: Callable[..., TestSet], tmp_path: Path
+) -> None:
+    separators = {"short": _separator(40, hop_length=128), "long": _separator(40)}
+    assert stft_remarks({"one": separators["long"], "two": _separator(9)}) == []
+    report = report_test(
+        separators, make_set(n_noisy=1), tmp_path, metrics=["snr_db"], n_examples=0, console=_console()
+    )
+    (line,) = report.remarks
+    assert "short 512/128/512 sqrt_hann, long 512/256/512 sqrt_hann" in line
+    assert line.endswith("use that of short, the first given")
+    assert f"- {line}\n" in (tmp_path / "test" / "table.md").read_text(encoding="utf-8")
 
 
 def test_several_sources_have_no_log_mmse(make_set: Callable[..., TestSet], tmp_path: Path) -> None:

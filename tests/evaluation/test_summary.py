@@ -7,9 +7,10 @@ import math
 
 import pytest
 
+from audiocx.evaluation.facts import ModelFacts, Origin
 from audiocx.evaluation.scoring import Row, Scores
-from audiocx.evaluation.statistics import cluster_interval
-from audiocx.evaluation.summary import ModelFacts, noisy_rows, paired_differences, summarise
+from audiocx.evaluation.statistics import Interval, cluster_interval
+from audiocx.evaluation.summary import Difference, noisy_rows, paired_differences, summarise
 
 
 def _row(system: str, index: int, kind: str, snr: str | None, value: float, **more: float) -> Row:
@@ -52,7 +53,12 @@ def test_headline_leaves_out_clean_and_noise() -> None:
 
 
 def test_where_nothing_is_noisy_everything_counts() -> None:
-    assert len(noisy_rows([_row("a", 0, "clean", None, 3.0)])) == 1
+    clean, dry, unread = _row("a", 0, "clean", None, 3.0), _row("a", 1, "dry", "5", 3.0), Row("a", 2, "2")
+    unread.failure = "truncated"
+    assert noisy_rows([clean, unread]) == [clean]
+    # A system that fails on all that is noisy is not measured by clean items.
+    dry.failure = "out of memory"
+    assert noisy_rows([clean, dry]) == []
 
 
 def test_many_ratios_are_put_into_ranges() -> None:
@@ -78,7 +84,8 @@ def test_undefined_scores_are_counted_and_left_out() -> None:
 
 def test_json_has_the_keys_of_the_design_and_no_nan() -> None:
     rows = [_row("a", 0, "dry", "5", 2.0)]
-    content = summarise(_scores(*rows), "a", facts=ModelFacts(100, 2000), data_fingerprint="beef").as_json()
+    facts = ModelFacts(100, 2000, Origin("runs/a", "abcd", 7, "beef"))
+    content = summarise(_scores(*rows), "a", facts=facts).as_json()
     json.dumps(content, allow_nan=False)
     assert list(content) == [
         "files",
@@ -89,11 +96,24 @@ def test_json_has_the_keys_of_the_design_and_no_nan() -> None:
         "by_input_snr_db",
         "model",
         "data_fingerprint",
+        "test_fingerprint",
     ]
     assert content["metrics"]["si_sdr_db"] == {"mean": 2.0, "low": None, "high": None, "n": 1}
-    assert content["model"] == {"parameters_real": 100, "macs_per_second": 2000, "real_time_factor": 0.02}
+    assert content["model"] == {
+        "parameters_real": 100,
+        "macs_per_second": 2000,
+        "real_time_factor": 0.02,
+        "threads": 1,
+        "checkpoint": "runs/a",
+        "weights": "abcd",
+        "step": 7,
+    }
     assert content["by_input_snr_db"]["5"]["files"] == 1
     assert content["data_fingerprint"] == "beef"
+    assert content["test_fingerprint"] == "f00d"
+    unknown = summarise(_scores(*rows), "a", facts=ModelFacts(100, 2000)).as_json()
+    assert unknown["data_fingerprint"] is None
+    assert "step" not in unknown["model"]
 
 
 def test_differences_are_paired() -> None:
@@ -109,6 +129,13 @@ def test_differences_are_paired() -> None:
     assert difference.verdict == "better"
     (reverse,) = paired_differences(_scores(*first, *second), ["b", "a"])
     assert reverse.verdict == "worse"
+
+
+def test_of_errors_less_is_better() -> None:
+    more, less = Interval(0.2, 0.1, 0.3, 9), Interval(-0.2, -0.3, -0.1, 9)
+    verdicts = [Difference("a", "b", "phase_error_rad", interval).verdict for interval in (more, less)]
+    assert verdicts == ["worse", "better"]
+    assert Difference("a", "b", "phase_error_rad", Interval(0.2, -0.1, 0.5, 9)).verdict == ""
 
 
 def test_all_pairs_are_compared() -> None:
