@@ -44,12 +44,22 @@ def is_matrix(parameter: Tensor) -> bool:
 class Muon(Optimizer):
     """Muon for matrices and kernels, AdamW without decay for the rest.
 
+    The same `lr` moves complex kernels about 1.4 times as far as real ones, relative to their weights: the real and
+    the imaginary matrix of a complex kernel each get an update as large as that of a real kernel, and each holds
+    half of the weights' power. The relative update of a first step over all matrices that Muon takes,
+    √(Σ update² / Σ weight²) per unit of `lr`, measured on two seeded random batches with the shipped configs,
+    matched in parameters, was 0.93 and 0.94 for complex_unet, 0.66 and 0.66 for split_unet, 0.66 and 0.66 for
+    dual_unet, 0.62 and 0.64 for magnitude_unet. Who compares twins should therefore search `lr` for each of them.
+
     Args:
         parameters: (name, parameter) pairs or parameters, all real.
         lr: step of Muon; an update has about unit singular values.
         momentum: of Muon, Nesterov's.
         adamw_lr: step of AdamW.
         betas, eps: of AdamW.
+
+    Raises:
+        ValueError: a parameter is complex, or a setting does not fit.
     """
 
     def __init__(
@@ -65,6 +75,12 @@ class Muon(Optimizer):
         for name, rate in (("lr", lr), ("adamw_lr", adamw_lr)):
             if not rate > 0:
                 raise ValueError(f"{name} must be above zero, got {rate}")
+        first, second = betas
+        for name, kept in (("momentum", momentum), ("betas", first), ("betas", second)):
+            if not 0 <= kept < 1:
+                raise ValueError(f"{name} must be at least 0 and below 1, got {kept}")
+        if not eps >= 0:
+            raise ValueError(f"eps must be at least zero, got {eps}")
         tensors = [entry[1] if isinstance(entry, tuple) else entry for entry in parameters]
         if any(tensor.is_complex() for tensor in tensors):
             raise ValueError("parameters must be real, as those of planar layers are; got a complex one")
