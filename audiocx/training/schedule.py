@@ -18,8 +18,13 @@ def warmup_cosine(
         max_steps: steps of the whole training.
         warmup_steps: steps until the learning rate is whole; at most a tenth of the training.
         final: fraction of the learning rate that is left at the end.
+
+    Raises:
+        ValueError: `warmup_steps` is below 0, or `final` outside 0 to 1.
     """
-    warmup_steps = min(warmup_steps, max(1, max_steps // 10))
+    warmup_steps = _shortened(warmup_steps, max_steps)
+    if not 0 <= final <= 1:
+        raise ValueError(f"final must be at least 0 and at most 1, got {final}")
 
     def factor(step: int) -> float:
         if step < warmup_steps:
@@ -37,6 +42,15 @@ def warmup_constant(optimizer: Optimizer, *, max_steps: int, warmup_steps: int =
         optimizer: its learning rates are the largest.
         max_steps: steps of the whole training.
         warmup_steps: steps until the learning rate is whole; at most a tenth of the training.
+
+    Raises:
+        ValueError: `warmup_steps` is below 0.
     """
-    warmup_steps = min(warmup_steps, max(1, max_steps // 10))
-    return LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / warmup_steps))
+    warmup_steps = _shortened(warmup_steps, max_steps)
+    return LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / max(1, warmup_steps)))
+
+
+def _shortened(warmup_steps: int, max_steps: int) -> int:
+    if warmup_steps < 0:
+        raise ValueError(f"warmup_steps must be at least 0, got {warmup_steps}")
+    return min(warmup_steps, max(1, max_steps // 10))

@@ -33,3 +33,13 @@ def test_constant():
     found = rates(warmup_constant, 100, warmup_steps=10)
     assert found[0] == pytest.approx(0.2)
     assert found[10:] == [2.0] * 90
+    assert rates(warmup_constant, 20, warmup_steps=0) == [2.0] * 20
+
+
+@pytest.mark.parametrize("make", [warmup_cosine, warmup_constant])
+def test_settings_that_do_not_fit_are_refused(make):
+    with pytest.raises(ValueError, match="warmup_steps must be at least 0, got -1"):
+        rates(make, 20, warmup_steps=-1)
+    if make is warmup_cosine:
+        with pytest.raises(ValueError, match="final must be at least 0 and at most 1, got 2"):
+            rates(make, 20, final=2)
