@@ -43,6 +43,11 @@ class StopOnInterrupt(Callback):
             except ValueError:
                 return
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take them over again: Lightning has put a handler of SIGTERM there that ends training without a save."""
+        for number in self._previous:
+            signal.signal(number, self._handle)
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.interrupted:
             raise KeyboardInterrupt
