@@ -50,6 +50,7 @@ def train(config: DictConfig) -> int:
     _quiet_libraries()
     name = str(HydraConfig.get().runtime.choices.get("model", "model"))
     folder = RunFolder(HydraConfig.get().runtime.output_dir)
+    folder.read_environment()
     # What can be wrong with the words is found before anything is rendered, read or written.
     at_least(0, "seed", config.seed)
     with fitting("seed"):
@@ -69,7 +70,7 @@ def train(config: DictConfig) -> int:
         with folder.logged():
             data.prepare_data()
             data.setup("fit")
-            _describe_run(config, run, name, data)
+            _describe_run(config, run, name, data, resume)
             run.settings["data_fingerprint"] = data.fingerprint()
             run.fit(task, data, resume)
             failed = _test(config, folder, name, data, _trusted(separator)) if config.test else 0
@@ -160,11 +161,17 @@ def _check_sources(separator: Separator, data: SpectralDataModule) -> None:
         )
 
 
-def _describe_run(config: DictConfig, run: Run, name: str, data: SpectralDataModule) -> None:
+def _describe_run(
+    config: DictConfig, run: Run, name: str, data: SpectralDataModule, resume: Resume | None
+) -> None:
     folder = run.folder
     folder.write_config(OmegaConf.to_yaml(config, resolve=True))
     facts = data.describe()
-    folder.write_environment({"data_fingerprint": data.fingerprint(), "data": facts, "seed": config.seed})
+    folder.write_environment(
+        {"data_fingerprint": data.fingerprint(), "data": facts, "seed": config.seed},
+        first_step=0 if resume is None else resume.step,
+        going_on=None if resume is None else resume.path,
+    )
     ledger = measure(
         name,
         _as_written(config),

@@ -8,14 +8,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import lightning
+import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
+from safetensors import SafetensorError
 
 from audiocx.apps.settings import at_least, fitting
 from audiocx.data.module import SpectralDataModule
-from audiocx.errors import ConfigError, describe
+from audiocx.errors import ConfigError, TrainingError, describe
 from audiocx.models.build import packages
 from audiocx.models.checkpoint import load
 from audiocx.training.callbacks import TensorBoardExamples, TimeShares
@@ -34,7 +36,7 @@ console = Console()
 def say(text: str) -> None:
     """Print a line and log it."""
     log.info(text)
-    console.print(text, highlight=False, soft_wrap=True)
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 class Run:
@@ -45,7 +47,7 @@ class Run:
         folder: of the run; nothing is written before `fit`.
 
     Raises:
-        ConfigError: a setting of `trainer` or `early_stop` is unknown or does not fit the machine.
+        ConfigError: a setting of `trainer`, `logger` or `early_stop` is unknown or does not fit the machine.
 
     Attributes:
         settings: those that shape the training, kept in each checkpoint.
@@ -56,9 +58,7 @@ class Run:
         self.folder = folder
         trainer, schedule = trainer_settings(config)
         plain: Any = OmegaConf.to_container(config, resolve=True)
-        self.patience: int | None = config.early_stop.patience
-        if self.patience is not None:
-            at_least(1, "early_stop.patience", self.patience)
+        self.patience = patience(config)
         self.checkpoints = Checkpoints(folder, schedule["checkpoint_interval"], shaping_settings(plain))
         self.settings = self.checkpoints.settings
         self.shares = TimeShares(self.checkpoints)
@@ -74,7 +74,9 @@ class Run:
         callbacks += [StopWhenNotFinite(), RandomStateOfStep(config.seed)]
         callbacks.append(ValidationSchedule(schedule["val_check_interval"]))
         if config.logger.tensorboard:
-            callbacks.append(TensorBoardExamples(config.logger.tensorboard_items))
+            n_items = at_least(0, "logger.tensorboard_items", config.logger.tensorboard_items)
+            callbacks.append(TensorBoardExamples(n_items))
+        at_least(0, "logger.log_every_n_steps", config.logger.log_every_n_steps)
         with fitting("trainer"):
             self.trainer = lightning.Trainer(
                 **trainer,
@@ -98,6 +100,7 @@ class Run:
             resume: what to go on from.
 
         Raises:
+            TrainingError: it cannot go on, or what it leaves cannot be written.
             KeyboardInterrupt: interrupted, after everything was written.
         """
         if resume is not None:
@@ -108,13 +111,18 @@ class Run:
             pass
         except SystemExit as error:  # how Lightning ends at a second Ctrl-C
             raise KeyboardInterrupt from error
+        except torch.OutOfMemoryError as error:
+            raise TrainingError(
+                describe(
+                    f"training: the device's memory does not hold step {self.trainer.global_step + 1}",
+                    do="lower data.batch_size (trainer.accumulate_grad_batches makes up for it) or the widths",
+                )
+            ) from error
         finally:
             self.interrupt.restore()
         say(self.shares.summary())
         self._report_end()
-        used = next((path for path in (self.folder.best, self.folder.last) if path.is_file()), None)
-        if used is not None:
-            load(used, trust=packages(task.separator.config["model"])).save(self.folder.model)
+        self._save_model(packages(task.separator.config["model"]))
         if self.interrupt.interrupted:
             raise KeyboardInterrupt
 
@@ -127,6 +135,24 @@ class Run:
         if resume.best_step is not None and not bring_best(resume.path, self.folder):
             say("no best checkpoint lies beside it: the best from here on is kept")
         keep_curves(self.trainer.loggers, self.folder, resume.step)
+
+    def _save_model(self, trust: Sequence[str]) -> None:
+        """Leave the portable model of the best checkpoint, of the last one where nothing was validated."""
+        used = next((path for path in (self.folder.best, self.folder.last) if path.is_file()), None)
+        if used is None:
+            return
+        # A leg that was stopped before its first batch finds that of the leg before still there.
+        self.folder.remove_model()
+        try:
+            load(used, trust=trust).save(self.folder.model)
+        except (OSError, SafetensorError) as error:
+            raise TrainingError(
+                describe(
+                    f"{self.folder.model}: cannot be written",
+                    got=getattr(error, "strerror", None) or error,
+                    do=f"the checkpoint it is made from is whole: {used}",
+                )
+            ) from error
 
     def _report_end(self) -> None:
         step = self.trainer.global_step
@@ -144,11 +170,27 @@ class Run:
             )
 
 
+def patience(config: DictConfig) -> int | None:
+    """Return how many validations without a better score end a training; None where none do.
+
+    Raises:
+        ConfigError: it is no whole number, or too small.
+    """
+    if not isinstance(config.early_stop, DictConfig):
+        raise ConfigError(
+            describe(
+                f"early_stop={config.early_stop}: is a group of settings", do="write early_stop.patience=..."
+            )
+        )
+    value: int | None = config.early_stop.patience
+    return None if value is None else at_least(1, "early_stop.patience", value)
+
+
 def trainer_settings(config: DictConfig) -> tuple[dict[str, Any], dict[str, int]]:
     """Split the settings of `trainer` into Lightning's own and what the callbacks take.
 
     Raises:
-        ConfigError: a number is none or too small, or several devices are asked for.
+        ConfigError: a number is none or too small, or several devices or a precision are asked for that cannot be.
     """
     settings: dict[str, Any] = dict(OmegaConf.to_container(config.trainer, resolve=True))  # type: ignore[arg-type]
     for key in ("max_steps", "val_check_interval", "checkpoint_interval", "accumulate_grad_batches"):
@@ -157,6 +199,16 @@ def trainer_settings(config: DictConfig) -> tuple[dict[str, Any], dict[str, int]
         raise ConfigError(
             describe("trainer.devices", expected="1", got=settings.get("devices"), do="train on one device")
         )
+    if settings.get("precision") in ("16-true", "bf16-true"):
+        raise ConfigError(
+            describe(
+                "trainer.precision",
+                expected="32-true, 16-mixed or bf16-mixed",
+                got=settings["precision"],
+                do="spectra and weights stay in single precision",
+            )
+        )
+    settings["devices"] = 1  # `auto` would take all GPUs
     schedule = {key: settings.pop(key) for key in ("val_check_interval", "checkpoint_interval")}
     return settings, schedule
 

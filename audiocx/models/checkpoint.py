@@ -23,7 +23,9 @@ def load(path: str | Path, *, device: str = "cpu", trust: Sequence[str] = ()) ->
     """Load a trained Separator, in evaluation mode.
 
     Args:
-        path: a run folder (its `model/` is taken), a `model/` folder, or a Lightning checkpoint (`.ckpt`).
+        path: a run folder, a `model/` folder, or a Lightning checkpoint (`.ckpt`). Of a run folder the best weights
+            so far are taken: `model/`, which stands there while no training is going on; else
+            `checkpoints/best.ckpt`; else, before the first validation, `checkpoints/last.ckpt`.
         device: where to put it.
         trust: packages besides audiocx whose classes the config may name.
 
@@ -46,13 +48,13 @@ def load(path: str | Path, *, device: str = "cpu", trust: Sequence[str] = ()) ->
 def _from_folder(folder: Path, packages: Sequence[str]) -> Separator:
     found = next((f for f in (folder, folder / "model") if (f / CONFIG_NAME).is_file()), None)
     if found is None:
-        last = folder / "checkpoints" / "last.ckpt"
-        if last.is_file():  # a run that is still going on, or was stopped before its end
-            return _from_lightning(last, packages)
+        for name in ("best.ckpt", "last.ckpt"):  # of a run that is still going on, or was killed
+            if (folder / "checkpoints" / name).is_file():
+                return _from_lightning(folder / "checkpoints" / name, packages)
         raise CheckpointError(
             describe(
-                f"checkpoint {folder}: not a run or model folder",
-                expected=f"{CONFIG_NAME} in it or in model/",
+                f"checkpoint {folder}: not a run or model folder, or one without a checkpoint yet",
+                expected=f"{CONFIG_NAME} in it or in model/, or a .ckpt in checkpoints/",
             )
         )
     try:

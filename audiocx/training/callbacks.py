@@ -13,6 +13,7 @@ from audiocx.data.batch import Batch
 from audiocx.signal.stft import STFT
 from audiocx.training.checkpoints import Checkpoints
 from audiocx.training.pictures import spectrogram_figure
+from audiocx.training.steps import begins_step
 from audiocx.training.task import MaskingTask
 
 
@@ -60,7 +61,7 @@ class TimeShares(Callback):
         """What came before was the network: forward, backward, optimizer."""
         now = time.perf_counter()
         self.seconds["network"] += now - self._mark
-        self.n_steps += 1
+        self.n_steps += begins_step(trainer, batch_idx + 1)
         self._mark = now
         self._stft_mark = self._stft_seconds(trainer)
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -14,7 +12,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from audiocx.errors import TrainingError, describe
-from audiocx.training.run_folder import RunFolder
+from audiocx.training.run_folder import RunFolder, whole_file
 from audiocx.training.steps import begins_step
 from audiocx.training.task import monitored_score
 
@@ -27,7 +25,8 @@ class Checkpoints(Callback):
 
     Both are written between two steps, when nothing is half done: Lightning's own callback writes in the middle of
     a step or a validation, and forgets the best score when a run goes on in another folder. A file is written
-    under another name and renamed, so that a kill leaves the former one.
+    under another name and renamed, so that a kill leaves the former one. The portable model that a former leg of
+    the same run left is removed: it would be loaded in place of what is trained from here on.
 
     Args:
         folder: of the run.
@@ -35,7 +34,7 @@ class Checkpoints(Callback):
         settings: plain values, kept in each checkpoint.
 
     Raises:
-        TrainingError: while training, where a checkpoint cannot be written.
+        TrainingError: while training, where a checkpoint cannot be written or the former model not be removed.
 
     Attributes:
         best_score: of the best checkpoint; a score that is NaN counts as the lowest.
@@ -66,6 +65,9 @@ class Checkpoints(Callback):
             self._write_best(trainer)
             if validated or trainer.global_step % self.every_n_steps == 0:
                 self.write_last(trainer)
+            # Only now, with the first batch, has training begun; and something must be there to be loaded.
+            if self.folder.best.is_file() or self._saved_step is not None:
+                self.folder.remove_model()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write both after the last step."""
@@ -89,14 +91,10 @@ class Checkpoints(Callback):
 
     def _write(self, trainer: Trainer, path: Path) -> None:
         began = time.perf_counter()
-        temporary = path.with_name(f".{path.name}.part")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            trainer.save_checkpoint(temporary)
-            os.replace(temporary, path)
+            with whole_file(path) as temporary:
+                trainer.save_checkpoint(temporary)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink()  # gives a full disk its room back
             raise TrainingError(
                 describe(
                     f"{path}: cannot be written at step {trainer.global_step}",
@@ -134,12 +132,18 @@ def bring_best(checkpoint: Path, folder: RunFolder) -> bool:
 
     Returns:
         Whether there is one now.
+
+    Raises:
+        TrainingError: it cannot be copied.
     """
     beside = checkpoint.parent / folder.best.name
     if folder.best.exists() or not beside.is_file():
         return folder.best.exists()
-    folder.checkpoints.mkdir(parents=True, exist_ok=True)
-    temporary = folder.best.with_name(f".{folder.best.name}.part")
-    shutil.copyfile(beside, temporary)
-    os.replace(temporary, folder.best)
+    try:
+        with whole_file(folder.best) as temporary:
+            shutil.copyfile(beside, temporary)
+    except OSError as error:
+        raise TrainingError(
+            describe(f"{beside}: cannot be copied to {folder.best}", got=error.strerror)
+        ) from error
     return True

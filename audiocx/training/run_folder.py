@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
-import platform
-import subprocess
-import sys
+import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import torch
-
-import audiocx
-from audiocx.errors import OutputError, describe
-
-PACKAGES = ("torch", "torchaudio", "lightning", "numpy", "scipy", "soundfile", "librosa", "hydra-core")
+from audiocx.errors import OutputError, TrainingError, describe
+from audiocx.training.environment import ENVIRONMENT_NAME, environment, with_legs
 
 
 class RunFolder:
@@ -40,6 +35,7 @@ class RunFolder:
         self.test = self.path / "test"
         self.examples = self.path / "examples"
         self.facts: dict[str, Any] = {}
+        self._environment: dict[str, Any] | None = None
 
     def make(self, going_on: Path | None = None) -> None:
         """Make the folder where it is missing.
@@ -70,36 +66,92 @@ class RunFolder:
         if not (self.path / "config.yaml").exists():
             (self.path / "log.txt").unlink(missing_ok=True)
 
+    def remove_model(self) -> None:
+        """Remove the portable model, whole at once: half of one would be taken for a model.
+
+        Raises:
+            TrainingError: it cannot be removed.
+        """
+        if not self.model.is_dir():
+            return
+        removed = self.path / ".model.removed"
+        try:
+            shutil.rmtree(removed, ignore_errors=True)  # what a kill has left of a former one
+            self.model.rename(removed)
+        except OSError as error:
+            raise TrainingError(
+                describe(
+                    f"{self.model}: the model of the training before cannot be removed",
+                    got=error.strerror,
+                    do="go on in another folder: hydra.run.dir=...",
+                )
+            ) from error
+        shutil.rmtree(removed, ignore_errors=True)
+
     def write_config(self, text: str) -> None:
-        """Write all settings, `config.yaml`."""
+        """Write all settings, `config.yaml`.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
         self._write("config.yaml", text)
 
-    def write_environment(self, facts: Mapping[str, Any]) -> None:
-        """Write `environment.json`: versions, machine, git revision, and the given facts.
+    def read_environment(self) -> None:
+        """Read versions, machine and git revision now: the source may be changed before they are written."""
+        self._environment = environment()
+
+    def write_environment(
+        self, facts: Mapping[str, Any], *, first_step: int | None = None, going_on: Path | None = None
+    ) -> None:
+        """Write `environment.json`: versions, machine, git revision, and the given facts; of a training its legs.
 
         Args:
             facts: plain values, such as the data's fingerprint.
+            first_step: of a training: steps that were made before this leg of it.
+            going_on: checkpoint that it goes on from; the legs before are read from that one's run folder.
+
+        Raises:
+            OutputError: it cannot be written.
         """
-        content = {**environment(), **facts, **self.facts}
-        self._write("environment.json", json.dumps(content, indent=2) + "\n")
+        content = {**(self._environment or environment()), **facts, **self.facts}
+        if first_step is not None:
+            content = with_legs(content, first_step=first_step, going_on=going_on)
+        self._write(ENVIRONMENT_NAME, json.dumps(content, indent=2) + "\n")
 
     def write_capacity(self, facts: Mapping[str, Any]) -> None:
         """Write `capacity.json`: what the model costs beside its counterpart, see `audiocx.training.ledger`.
 
         Args:
             facts: plain values.
+
+        Raises:
+            OutputError: it cannot be written.
         """
         self._write("capacity.json", json.dumps(facts, indent=2) + "\n")
 
     def _write(self, name: str, text: str) -> None:
-        temporary = self.path / f".{name}.part"
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(self.path / name)
+        try:
+            with whole_file(self.path / name) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise self._unwritable(name, error) from error
+
+    def _unwritable(self, name: str, error: OSError) -> OutputError:
+        return OutputError(
+            describe(f"{self.path / name}: cannot be written", got=error.strerror, do="set hydra.run.dir=...")
+        )
 
     @contextmanager
     def logged(self) -> Iterator[None]:
-        """Send audiocx's log to `log.txt`, warnings to the terminal, too, and leave the logger as it was."""
-        file = logging.FileHandler(self.path / "log.txt", encoding="utf-8")
+        """Send audiocx's log to `log.txt`, warnings to the terminal, too, and leave the logger as it was.
+
+        Raises:
+            OutputError: the log cannot be written.
+        """
+        try:
+            file = logging.FileHandler(self.path / "log.txt", encoding="utf-8")
+        except OSError as error:
+            raise self._unwritable("log.txt", error) from error
         file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         # A logger without a handler prints warnings by itself; with one it does not.
         terminal = logging.StreamHandler()
@@ -118,42 +170,19 @@ class RunFolder:
             logger.setLevel(level)
 
 
-def environment() -> dict[str, Any]:
-    """Return what a result depends on besides its settings: versions, machine, threads, git revision."""
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = "absent"
-    return {
-        "audiocx": audiocx.__version__,
-        "git_revision": git_revision(),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "processor": platform.processor() or platform.machine(),
-        "threads": torch.get_num_threads(),
-        "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "packages": versions,
-        "arguments": sys.argv[1:],
-    }
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give another name to write to; the file gets its own when it is whole, so that a kill leaves the former one.
 
-
-def git_revision() -> str | None:
-    """Return the commit of the checkout that audiocx runs from; `+` where it was changed; None without git."""
-    folder = Path(audiocx.__file__).parent
+    Args:
+        path: of the file; its folder is made.
+    """
+    temporary = path.with_name(f".{path.name}.part")
     try:
-        revision = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=True, timeout=10
-        ).stdout.strip()
-        changed = subprocess.run(
-            ["git", "status", "--porcelain", "--untracked-files=no"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-        ).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return revision + ("+" if changed else "")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        os.replace(temporary, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink()  # gives a full disk its room back
+        raise

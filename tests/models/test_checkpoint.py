@@ -55,6 +55,31 @@ def test_loads_a_run_folder_and_a_lightning_checkpoint(separator, tmp_path, nois
     assert torch.equal(load(tmp_path / "going-on")(waveform), separator(waveform))
 
 
+def test_a_run_folder_gives_the_best_weights_there_are(separator, tmp_path):
+    """`model/` is there only while no training goes on; then the best checkpoint comes, and the last one last."""
+
+    def level_of(separator: Separator) -> float:
+        return float(next(iter(separator.model.state_dict().values())).mean())
+
+    def filled(value: float) -> dict[str, torch.Tensor]:
+        return {
+            f"separator.{name}": torch.full_like(weight, value)
+            for name, weight in separator.state_dict().items()
+            if name.startswith("model.")
+        }
+
+    run = tmp_path / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    with pytest.raises(CheckpointError, match="without a checkpoint yet"):
+        load(run)
+    for name, value in (("last.ckpt", 1.0), ("best.ckpt", 2.0)):
+        content = {CHECKPOINT_KEY: separator.config, "state_dict": filled(value)}
+        torch.save(content, run / "checkpoints" / name)
+        assert level_of(load(run)) == value
+    separator.save(run / "model")
+    assert level_of(load(run)) == level_of(separator)
+
+
 def write(path: Path, content: str | bytes) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content.encode() if isinstance(content, str) else content)

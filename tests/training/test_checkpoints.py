@@ -80,6 +80,39 @@ def test_a_score_counts_only_with_its_checkpoint(folder, tmp_path):
     assert beside.state_dict() == state
 
 
+def checkpoint_and_model(folder: RunFolder, checkpoints: Checkpoints, batch_idx: int) -> tuple[bool, bool]:
+    """Begin a batch; gives whether a checkpoint is there, and the former model."""
+    trainer = Trainer(global_step=batch_idx // 2, full=False, callback_metrics={MONITOR: 1.0})
+    checkpoints.on_train_batch_start(trainer, None, None, batch_idx)
+    return folder.best.exists() or folder.last.exists(), folder.model.exists()
+
+
+@pytest.mark.parametrize("has_best", [True, False])
+def test_the_model_of_the_leg_before_goes_once_something_else_can_be_loaded(folder, has_best):
+    folder.model.mkdir(parents=True)
+    (folder.model / "config.json").write_text("{}")
+    if has_best:
+        folder.checkpoints.mkdir()
+        folder.best.write_text("best")
+    checkpoints = Checkpoints(folder, 2, {})
+    assert folder.model.exists()  # and may be all there is
+    seen = [checkpoint_and_model(folder, checkpoints, batch_idx) for batch_idx in range(5)]
+    if has_best:
+        assert seen == [(True, False)] * 5
+    else:
+        assert seen == [(False, True)] * 4 + [(True, False)]
+
+
+def test_a_best_checkpoint_that_cannot_be_copied_says_so(folder, tmp_path):
+    before = RunFolder(tmp_path / "before")
+    before.checkpoints.mkdir(parents=True)
+    before.best.write_text("best")
+    folder.path.mkdir()
+    folder.checkpoints.write_text("a file")
+    with pytest.raises(TrainingError, match=r"best.ckpt: cannot be copied to .*best.ckpt; got File exists"):
+        bring_best(before.last, folder)
+
+
 def test_no_score_is_the_lowest():
     assert monitored_score(Trainer(callback_metrics={})) == -math.inf
     assert monitored_score(Trainer(callback_metrics={MONITOR: math.nan})) == -math.inf

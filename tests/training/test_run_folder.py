@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
+from pathlib import Path
 
 import pytest
 
-from audiocx.errors import OutputError
+from audiocx.errors import OutputError, TrainingError
 from audiocx.training.run_folder import RunFolder
 
 
@@ -58,3 +60,66 @@ def test_facts_stand_in_the_environment(tmp_path):
     written = json.loads((tmp_path / "environment.json").read_text())
     assert (written["init"], written["seed"]) == ({"path": "a"}, 3)
     assert "python" in written
+    assert "legs" not in written  # no training
+    folder.write_environment({"seed": 3}, first_step=0)
+    written = json.loads((tmp_path / "environment.json").read_text())
+    assert [leg["first_step"] for leg in written["legs"]] == [0]
+    assert written["legs"][0]["init"] == written["init"] == {"path": "a"}
+
+
+def filled(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    return folder
+
+
+def test_a_model_is_removed_whole(tmp_path, monkeypatch):
+    """It has another name before anything of it is deleted; what a kill has left of a former one goes, too."""
+    folder = RunFolder(tmp_path)
+    folder.remove_model()  # there is none
+    filled(folder.model)
+    left = filled(tmp_path / ".model.removed")
+    rmtree = shutil.rmtree
+    seen = []
+
+    def watched(path: Path, **keywords: bool) -> None:
+        seen.append((path, folder.model.exists()))
+        rmtree(path, **keywords)
+
+    monkeypatch.setattr(shutil, "rmtree", watched)
+    folder.remove_model()
+    assert seen == [(left, True), (left, False)]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_model_that_cannot_be_removed_says_so(tmp_path, monkeypatch):
+    folder = RunFolder(tmp_path)
+    filled(folder.model)
+    filled(tmp_path / ".model.removed")
+    monkeypatch.setattr(shutil, "rmtree", lambda path, **keywords: None)
+    with pytest.raises(
+        TrainingError, match="model of the training before cannot be removed; got Directory not"
+    ):
+        folder.remove_model()
+    assert (folder.model / "config.json").is_file()
+
+
+def log_a_line(folder: RunFolder) -> None:
+    with folder.logged():
+        logging.getLogger("audiocx").info("a line")
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("config.yaml", lambda folder: folder.write_config("seed: 0")),
+        ("environment.json", lambda folder: folder.write_environment({})),
+        ("capacity.json", lambda folder: folder.write_capacity({})),
+        ("log.txt", log_a_line),
+    ],
+)
+def test_what_cannot_be_written_says_so(name, write, tmp_path):
+    (tmp_path / name).mkdir()
+    with pytest.raises(OutputError, match=rf"{name}: cannot be written; got Is a directory"):
+        write(RunFolder(tmp_path))
+    assert not list(tmp_path.glob(".*"))
