@@ -49,6 +49,7 @@ def evaluate(config: DictConfig) -> int:
         )
     run = RunFolder(HydraConfig.get().runtime.output_dir)
     make_folder(run)
+    run.read_environment()
     options, console = _options(config), Console()
     if checkpoints:
         report = _score_models(config, checkpoints, options, run, console)

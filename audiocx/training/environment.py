@@ -44,13 +44,13 @@ def environment() -> dict[str, Any]:
     }
 
 
-@functools.cache  # the source that runs was read once, whatever is committed while it runs
+# The source that runs was read once, whatever is committed while it runs.
+@functools.cache
 def git_revision() -> str | None:
     """Return the commit of the checkout that audiocx runs from; `+` where it was changed; None outside of one."""
     try:
-        _git(
-            "ls-files", "--error-unmatch", "__init__.py"
-        )  # an installed copy may lie in a checkout of others
+        # An installed copy may lie in a checkout of others.
+        _git("ls-files", "--error-unmatch", "__init__.py")
         revision = _git("rev-parse", "HEAD")
         changed = _git("status", "--porcelain", "--untracked-files=no")
     except (OSError, subprocess.SubprocessError):
