@@ -28,7 +28,7 @@ def through_codec(
     """Encode and decode a waveform.
 
     Args:
-        waveform: float32 (channel, sample); beyond full scale the codec clips.
+        waveform: float32 (channel, sample); what passes full scale is coded as it is, not clipped.
         sample_rate: in Hz; Opus takes 8, 12, 16, 24 and 48 kHz, MP3 those of its standard.
         codec: `mp3`, `ogg` or `opus`.
         compression: 0 keeps most, 1 least.

@@ -9,6 +9,7 @@ import soxr
 from scipy import fft
 
 from audiocx.data.augmentation import Augmentation, Rows
+from audiocx.data.settings import is_number
 from audiocx.data.sound_parts import shape_spectrum
 from audiocx.errors import ConfigError, describe
 
@@ -45,7 +46,11 @@ class Equaliser(Augmentation):
 
     def __init__(self, probability: float = 0.0, place: str = "speech", spread_db: float = 6.0) -> None:
         super().__init__(probability, place)
-        self.spread_db = self.checked_range("spread_db", (0.0, spread_db))[1]
+        if not is_number(spread_db) or spread_db < 0:
+            raise ConfigError(
+                describe(f"{self.title}.spread_db does not fit", expected="at least 0", got=spread_db)
+            )
+        self.spread_db = float(spread_db)
 
     def apply(self, random: np.random.Generator, rows: Rows, sample_rate: int) -> Rows:
         """Filter by gains at octaves, straight between them over log frequency."""
@@ -101,12 +106,11 @@ class Speed(Augmentation):
             )
         self.factor = self.checked_range("factor", factor, 0.25, 4.0)
 
-    @property
-    def longest(self) -> float:
-        """The highest factor."""
-        return max(1.0, self.factor[1])
+    def samples_taken(self, random: np.random.Generator) -> float:
+        """The factor that `apply` draws."""
+        return float(random.uniform(*self.factor))
 
     def apply(self, random: np.random.Generator, rows: Rows, sample_rate: int) -> Rows:
         """Read the samples at another rate."""
-        factor = random.uniform(*self.factor)
+        factor = self.samples_taken(random)
         return np.stack([soxr.resample(row, factor * sample_rate, sample_rate) for row in rows])

@@ -52,6 +52,10 @@ class Codec(Augmentation):
         compression: Sequence[float] = (0.3, 0.95),
     ) -> None:
         super().__init__(probability, place)
+        if not isinstance(codecs, Sequence):
+            raise ConfigError(
+                describe(f"{self.title}.codecs is no list", expected=" | ".join(CODECS), got=codecs)
+            )
         self.codecs = [codecs] if isinstance(codecs, str) else list(codecs)
         for codec in self.codecs:
             if codec not in CODECS:

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audiocx.data.randomness import Stream, generator
+from audiocx.data.settings import is_number, is_range
 from audiocx.errors import ConfigError, describe, nearest
 
 Rows = NDArray[np.float32]
@@ -37,7 +38,7 @@ class Augmentation(ABC):
     """
 
     def __init__(self, probability: float, place: str) -> None:
-        if not 0 <= probability <= 1:
+        if not is_number(probability) or not 0 <= probability <= 1:
             raise ConfigError(
                 describe(f"{self.title}.probability does not fit", expected="0 to 1", got=probability)
             )
@@ -53,14 +54,13 @@ class Augmentation(ABC):
         """What messages call it."""
         return f"augmentation {type(self).__name__}"
 
-    @property
-    def longest(self) -> float:
-        """Samples that it needs at most for each that it gives."""
+    def samples_taken(self, random: np.random.Generator) -> float:
+        """Samples that `apply`, given a generator in the same state, takes for each that it gives."""
         return 1.0
 
     @abstractmethod
     def apply(self, random: np.random.Generator, rows: Rows, sample_rate: int) -> Rows:
-        """Return changed rows (row, sample); `longest` above 1 may make them shorter."""
+        """Return changed rows (row, sample); as many samples, but for `samples_taken`."""
 
     def checked_range(
         self, name: str, values: Sequence[float], least: float = -np.inf, most: float = np.inf
@@ -68,25 +68,22 @@ class Augmentation(ABC):
         """Check a setting that is a range.
 
         Raises:
-            ConfigError: it is not two numbers within `least` and `most`, the lower first.
+            ConfigError: it is not two finite numbers within `least` and `most`, the lower first.
         """
-        low, high = values if isinstance(values, Sequence) and len(values) == 2 else (1.0, 0.0)
-        if not least <= low <= high <= most:
+        if not is_range(values) or not least <= values[0] <= values[1] <= most:
+            bounds = "" if np.isinf([least, most]).all() else f" within {least:g} to {most:g}"
             raise ConfigError(
-                describe(
-                    f"{self.title}.{name} is no range",
-                    expected=f"[low, high] within {least:g} to {most:g}",
-                    got=values,
-                )
+                describe(f"{self.title}.{name} is no range", expected=f"[low, high]{bounds}", got=values)
             )
-        return float(low), float(high)
+        return float(values[0]), float(values[1])
 
 
 class Augmenter:
     """The augmentations of a run.
 
     Every entry draws from a generator of its own, made of the example and the entry's name: turning one on changes
-    nothing that others, or the mixing, draw.
+    nothing that others draw, and no example that it leaves alone. Nor does it change what the mixing draws, but for
+    one that changes the pace (`samples_taken`): it needs another length of sound, so another piece may be drawn.
 
     Args:
         entries: by name; those of probability 0 cost nothing.
@@ -141,18 +138,23 @@ class Variation:
         self.index = index
 
     def length(self, place: str, n_samples: int) -> int:
-        """Samples that are needed at most to give so many."""
-        longest = float(np.prod([entry.longest for entry in self.entries.values() if entry.place == place]))
-        return n_samples if longest == 1 else int(np.ceil(longest * n_samples)) + 1
+        """Samples that `apply` needs to give so many; maybe one or two more."""
+        taken = float(np.prod([entry.samples_taken(random) for entry, random in self._acting(place)]))
+        return n_samples if taken == 1 else int(np.ceil(taken * n_samples)) + 1
 
     def apply(self, place: str, rows: Rows, sample_rate: int) -> Rows:
         """Apply what works in a place to rows (row, sample)."""
+        for entry, random in self._acting(place):
+            rows = entry.apply(random, rows, sample_rate)
+        return rows
+
+    def _acting(self, place: str) -> Iterator[tuple[Augmentation, np.random.Generator]]:
+        """The entries of a place that act on this example, each with its generator."""
         for name, entry in self.entries.items():
             if entry.place == place:
                 random = generator(self.seed, self.index, Stream.AUGMENTATION, zlib.crc32(name.encode()))
                 if random.random() < entry.probability:
-                    rows = entry.apply(random, rows, sample_rate)
-        return rows
+                    yield entry, random
 
 
 UNCHANGED = Variation({})

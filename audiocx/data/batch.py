@@ -10,9 +10,6 @@ from torch import Tensor
 
 from audiocx.errors import DataError, describe
 
-CLUSTER_KEYS = ("talker", "noise", "room")
-"""What statistics treat as random: items that share one of these are not independent."""
-
 
 @dataclass
 class Example:
@@ -23,7 +20,8 @@ class Example:
         target: waveforms (source, channel, sample), float32.
         index: position in its set; an example is a pure function of the set's seed and this number.
         name: what tables and files call it.
-        clusters: of `CLUSTER_KEYS`, those that are known, each with a name.
+        clusters: who and what is in it: `talker`, `noise`, `room`, those that are known, each with a name.
+            Items that share one are not independent, which statistics take into account.
         tags: facts to group scores by: `kind`, `noise_class`, `snr_db` and others, all as text.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -45,6 +46,22 @@ def hash_of_file(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def reserve(file: Path) -> None:
+    """Take the room on the disk that a file of holes will need.
+
+    Who writes into a mapped file on a full disk is killed by the system (Bus error), without a word.
+
+    Raises:
+        OSError: there is not so much room.
+    """
+    size = file.stat().st_size
+    if hasattr(os, "posix_fallocate"):
+        with file.open("r+b") as opened:
+            os.posix_fallocate(opened.fileno(), 0, size)
+    elif shutil.disk_usage(file.parent).free < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
 
 
 def make_folder(folder: Path, fill: Callable[[Path], None]) -> None:

@@ -13,7 +13,7 @@ from audiocx.data.activity import (
     frame_powers,
     spoken_starts,
 )
-from audiocx.data.draws import Noise, Speech
+from audiocx.data.draws import Noise, Speech, draw_channel
 from audiocx.data.mixing import mean_power
 
 NOISE_RANGE_DB = 20.0
@@ -41,29 +41,35 @@ class SpokenPieces:
 
     def draw(
         self, random: np.random.Generator, number: int, lead: int, n_samples: int, tail: int
-    ) -> Waveform:
-        """Draw a piece, with what is said before and behind it, at an active power of 1."""
+    ) -> tuple[Waveform, list[int]]:
+        """Draw a piece, with what is said before and behind it, at an active power of 1.
+
+        Returns:
+            The waveform (sample,), and which files are in it.
+        """
         sounds = self.speech.sounds
         sound = sounds.sounds[number]
         if sound.n_samples >= n_samples:
-            starts = self._active_starts(sounds.powers(number), sound.n_samples, n_samples)
+            channel = draw_channel(random, sound)
+            starts = self._active_starts(sounds.powers(number, channel), sound.n_samples, n_samples)
             start = int(starts[random.integers(len(starts))])
-            channel = int(random.integers(sound.n_channels))
             piece = sounds.read(number, start - lead, lead + n_samples + tail, channel)
-            return piece * np.float32(sound.active_power**-0.5)
-        joined = np.zeros(lead + n_samples + tail, dtype=np.float32)
-        place = -_cut(random, sounds.powers(number), self._frame)
+            return piece * np.float32(sound.active_powers[channel] ** -0.5), [number]
+        joined, files = np.zeros(lead + n_samples + tail, dtype=np.float32), []
+        channel = draw_channel(random, sound)
+        place = -_cut(random, sounds.powers(number, channel), self._frame)
         while place < n_samples:
+            files.append(number)
             sound = sounds.sounds[number]
-            channel = int(random.integers(sound.n_channels))
             first, last = max(place, 0), min(place + sound.n_samples, n_samples)
             piece = sounds.read(number, first - place, last - first, channel)
             joined[lead + first : lead + last] = _faded(piece, self.sample_rate) * np.float32(
-                sound.active_power**-0.5
+                sound.active_powers[channel] ** -0.5
             )
             place = last + round(random.uniform(*PAUSE_SECONDS) * self.sample_rate)
             number = self.speech.another(random, number)
-        return joined
+            channel = draw_channel(random, sounds.sounds[number])
+        return joined, files
 
     def _active_starts(
         self, powers: NDArray[np.float64], n_in_file: int, n_samples: int
@@ -89,9 +95,9 @@ class NoisePieces:
         """Draw a piece of a file, at a power of 1."""
         sounds = self.noise.sounds
         sound = sounds.sounds[number]
-        channel = int(random.integers(sound.n_channels))
+        channel = draw_channel(random, sound)
         if sound.n_samples >= n_samples:
-            starts = self._loud_starts(sounds.powers(number), sound.n_samples, n_samples)
+            starts = self._loud_starts(sounds.powers(number, channel), sound.n_samples, n_samples)
             waveform = sounds.read(number, int(starts[random.integers(len(starts))]), n_samples, channel)
         else:
             whole = sounds.read(number, 0, sound.n_samples, channel)

@@ -8,12 +8,12 @@ alike", which repeats small ones, and "every second alike", which forgets them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
 
 import numpy as np
 
-from audiocx.data.sounds import Sounds
+from audiocx.data.sounds import Sound, Sounds
 from audiocx.data.table import Row
 
 TRIES = 8
@@ -108,7 +108,13 @@ class Speech:
 
 
 class Noise:
-    """Noise of one part: classes of files; silent ones are left out."""
+    """Noise of one part: classes of files; silent ones are left out.
+
+    Attributes:
+        facts: of each file.
+        nameless: files whose recording has no name but the file's, which a file of speech may have by chance.
+        classes: groups of files by name.
+    """
 
     def __init__(self, sounds: Sounds, rows: Sequence[Row]) -> None:
         self.sounds = sounds
@@ -119,22 +125,42 @@ class Noise:
             if sounds.sounds[number].active_power > 0:
                 self.facts[number] = row.facts
                 classes.setdefault(row.facts["class"], []).append(number)
+        self.nameless = [
+            number
+            for number, facts in self.facts.items()
+            if facts["recording"] == facts["path"].rsplit(".", 1)[0]
+        ]
         self.classes = {name: _group(sounds, name, members) for name, members in classes.items()}
         self._groups = list(self.classes.values())
         self._weights = Weights([_root([group]) for group in self._groups])
 
-    def draw(self, random: np.random.Generator, not_of: str = "") -> int:
-        """Draw a file, of another recording than the one named where there is another."""
+    def draw(self, random: np.random.Generator, not_of: Collection[str] = ()) -> int | None:
+        """Draw a file of none of some recordings; None where there is no other."""
         for _ in range(TRIES):
             number = self._groups[self._weights.draw(random)].draw(random)
-            if not not_of or self.facts[number]["recording"] != not_of:
+            if self.facts[number]["recording"] not in not_of:
                 return number
-        others = [other for other, facts in self.facts.items() if facts["recording"] != not_of]
-        return others[int(random.integers(len(others)))] if others else number
+        return self._one_of(random, self.facts, not_of)
+
+    def draw_of(self, random: np.random.Generator, name: str, not_of: Collection[str] = ()) -> int | None:
+        """Draw a file of a class, and of none of some recordings: of any class where this one has no other."""
+        group = self.classes[name]
+        for _ in range(TRIES):
+            number = group.draw(random)
+            if self.facts[number]["recording"] not in not_of:
+                return number
+        other = self._one_of(random, group.members, not_of)
+        return self.draw(random, not_of) if other is None else other
+
+    def _one_of(
+        self, random: np.random.Generator, numbers: Iterable[int], not_of: Collection[str]
+    ) -> int | None:
+        others = [number for number in numbers if self.facts[number]["recording"] not in not_of]
+        return others[int(random.integers(len(others)))] if others else None
 
 
 class Rooms:
-    """Responses of one part: rooms of responses, each channel a response; silent ones are left out."""
+    """Responses of one part: rooms of responses, each channel a response; silent ones are never drawn."""
 
     def __init__(self, sounds: Sounds, rows: Sequence[Row]) -> None:
         self.sounds = sounds
@@ -152,7 +178,13 @@ class Rooms:
         """Draw a response and one of its channels."""
         members = self._rooms[self._weights.draw(random)]
         number = members[int(random.integers(len(members)))]
-        return number, int(random.integers(self.sounds.sounds[number].n_channels))
+        return number, draw_channel(random, self.sounds.sounds[number])
+
+
+def draw_channel(random: np.random.Generator, sound: Sound) -> int:
+    """Draw a channel of a sound that is not silent, evenly among those in which something is heard."""
+    live = sound.live_channels
+    return live[int(random.integers(len(live)))]
 
 
 def _group(sounds: Sounds, name: str, members: Sequence[int]) -> Group:

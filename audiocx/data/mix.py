@@ -19,7 +19,7 @@ from audiocx.data.module import ITEM_SECONDS, SpectralDataModule
 from audiocx.data.parts import PARTS
 from audiocx.data.randomness import Stream
 from audiocx.data.ready import ReadyTestSet
-from audiocx.data.settings import as_range, check_least, check_share
+from audiocx.data.settings import as_range, as_texts, check_least, check_path, check_share
 from audiocx.data.test_set import TestSet
 from audiocx.errors import ConfigError, DataError, describe
 from audiocx.signal.stft import STFT
@@ -105,6 +105,12 @@ class MixDataModule(SpectralDataModule):
             check_share(name, value)
         if noise_only_probability + clean_probability > 1:
             raise ConfigError(describe("data.noise_only_probability and clean_probability pass 1 together"))
+        paths = {"speech": speech, "noise": noise, "rir": rir, "splits": splits, "cache_dir": cache_dir}
+        for name, path in paths.items():
+            if path is not None or name in ("speech", "noise"):
+                check_path(name, path)
+        if cache_gigabytes is not None:
+            check_least(0.0, "cache_gigabytes", cache_gigabytes)
         check_least(1, "valid_items", valid_items)
         check_least(1, "test_items", test_items)
         self.settings = MixSettings(
@@ -122,7 +128,7 @@ class MixDataModule(SpectralDataModule):
             cache_gigabytes,
             needs_test=test is None,
         )
-        self.pools = [pools] if isinstance(pools, str) else list(pools)
+        self.pools = as_texts("pools", pools)
         self.valid_items = valid_items
         self.test_items = test_items
         self.augmenter = Augmenter(augmentation or {})

@@ -35,16 +35,15 @@ class TrainingMixes(Dataset[Example]):
         kind, reverberation, second = random.random(3)
         talker = noise = None
         files: list[int] = []
-        recording = ""
         if kind >= settings.noise_only_probability:
             number = maker.speech.draw(random)
-            recording = maker.speech.facts[number]["recording"]
             in_room = reverberation < settings.reverberation_probability
             talker = maker.talker(random, number, in_room, variation)
         if kind < 1 - settings.clean_probability or talker is None:
-            first = maker.noise.draw(random, not_of=recording)
+            first = maker.first_noise(random, talker)
             has_second = second < settings.second_noise_probability
-            noise, files = maker.noises(random, first, has_second, variation)
+            spoken = () if talker is None else talker.recordings
+            noise, files = maker.noises(random, first, has_second, variation, spoken)
         return maker.example(index, talker, noise, files, snr_db, level_dbfs, variation)
 
 
@@ -94,7 +93,7 @@ class FixedMixes(Dataset[Example], TestSet):
             number = maker.speech.talkers[self._talkers[index]].draw(random)
             talker = maker.talker(random, number, index % 4 == 3)
         if from_end >= self.n_alone:
-            first = maker.noise.classes[self._classes[index]].draw(random)
+            first = maker.first_noise(random, talker, self._classes[index])
             noise, files = maker.noises(random, first, second=False)
         return maker.example(index, talker, noise, files, self._snrs[index], level_dbfs)
 

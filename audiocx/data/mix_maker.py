@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,11 +14,11 @@ from audiocx.data.batch import Example
 from audiocx.data.crops import NoisePieces, SpokenPieces
 from audiocx.data.draws import Noise, Rooms, Speech
 from audiocx.data.mixing import PEAK, mix, set_level
-from audiocx.data.reverberation import Response, make_response, reverberate
+from audiocx.data.reverberation import Responses, reverberate
 from audiocx.errors import DataError, describe
 
 SECOND_NOISE_DB = (-10.0, 0.0)
-"""Power of a second noise beside the first."""
+"""Power of a second noise beside that of the first."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,12 @@ class MixSettings:
 
 @dataclass
 class Talker:
-    """A drawn talker: what is heard, what of it is wanted, and who it is."""
+    """A drawn talker: what is heard, what of it is wanted, who it is, and which recordings it was cut from."""
 
     speech: Waveform
     target: Waveform
     facts: dict[str, str]
+    recordings: frozenset[str]
     room: str = ""
 
 
@@ -81,7 +83,7 @@ class MixMaker:
         self.sample_rate = speech.sounds.sample_rate
         self._spoken = SpokenPieces(speech)
         self._heard = NoisePieces(noise)
-        self._responses: dict[tuple[int, int], Response] = {}
+        self._responses = None if rooms is None else Responses(rooms.sounds, self.sample_rate)
 
     def talker(
         self, random: np.random.Generator, number: int, in_room: bool, variation: Variation = UNCHANGED
@@ -95,31 +97,59 @@ class MixMaker:
             variation: augmentations of the dry speech.
         """
         facts = self.speech.facts[number]
-        if not in_room or self.rooms is None:
-            dry = self._varied(random, number, 0, 0, variation)
-            return Talker(dry, dry, facts)
+        if not in_room or self.rooms is None or self._responses is None:
+            dry, recordings = self._varied(random, number, 0, 0, variation)
+            return Talker(dry, dry, facts, recordings)
         room, channel = self.rooms.draw(random)
-        response = self._response(room, channel)
-        spoken = self._varied(random, number, response.lead, response.direct, variation)
+        response = self._responses.get(room, channel)
+        spoken, recordings = self._varied(random, number, response.lead, response.direct, variation)
         heard, target = reverberate(spoken, response)
-        return Talker(heard, target, facts, self.rooms.facts[room]["room"])
-
-    def _response(self, number: int, channel: int) -> Response:
-        key = (number, channel)
-        if self.rooms is not None and key not in self._responses:
-            sounds = self.rooms.sounds
-            taps = sounds.read(number, 0, sounds.sounds[number].n_samples, channel)
-            self._responses[key] = make_response(taps, self.sample_rate)
-        return self._responses[key]
+        return Talker(heard, target, facts, recordings, self.rooms.facts[room]["room"])
 
     def _varied(
         self, random: np.random.Generator, number: int, lead: int, tail: int, variation: Variation
-    ) -> Waveform:
-        """Draw a piece of `n_samples`, with what is said before and behind it, and change it."""
+    ) -> tuple[Waveform, frozenset[str]]:
+        """Draw a piece of `n_samples`, with what is said before and behind it, and change it.
+
+        Returns:
+            The waveform (sample,), and the recordings that are in it.
+        """
         lengths = [variation.length("speech", length) for length in (lead, self.n_samples, tail)]
-        piece = self._spoken.draw(random, number, *lengths)
+        piece, files = self._spoken.draw(random, number, *lengths)
         changed = variation.apply("speech", piece[None], self.sample_rate)
-        return changed[0, : lead + self.n_samples + tail]
+        recordings = frozenset(self.speech.facts[each]["recording"] for each in files)
+        return changed[0, : lead + self.n_samples + tail], recordings
+
+    def first_noise(
+        self, random: np.random.Generator, talker: Talker | None, noise_class: str | None = None
+    ) -> int:
+        """Draw a file of noise, of no recording that the talker was cut from.
+
+        Args:
+            random: where the choices come from.
+            talker: beside which it will be heard.
+            noise_class: from which it is drawn where that has such a file; None is from all.
+
+        Raises:
+            DataError: there is no such noise.
+        """
+        not_of = frozenset() if talker is None else talker.recordings
+        number = (
+            self.noise.draw(random, not_of)
+            if noise_class is None
+            else self.noise.draw_of(random, noise_class, not_of)
+        )
+        if number is None and self.noise.nameless:
+            number = self.noise.nameless[int(random.integers(len(self.noise.nameless)))]
+        if number is None:
+            raise DataError(
+                describe(
+                    f"data.noise: all noise for {self.part} is of the recording of its speech:"
+                    f" {', '.join(sorted(not_of))}",
+                    do="add noise of another recording",
+                )
+            )
+        return number
 
     def noises(
         self,
@@ -127,18 +157,27 @@ class MixMaker:
         number: int,
         second: bool,
         variation: Variation = UNCHANGED,
+        not_of: Collection[str] = (),
     ) -> tuple[Waveform, list[int]]:
-        """Draw a piece of noise, and maybe a softer one of another recording over it.
+        """Draw a piece of noise, and maybe a softer one of another recording over it, where there is one.
+
+        Args:
+            random: where the choices come from.
+            number: the file of the first.
+            second: whether there shall be a second one.
+            variation: augmentations of the noise.
+            not_of: recordings that the second one shall not be of.
 
         Returns:
             The waveform (sample,), and which files are in it.
         """
         n_samples = variation.length("noise", self.n_samples)
         waveform, files = self._heard.draw(random, number, n_samples), [number]
-        if second:
-            files.append(self.noise.draw(random, not_of=self.noise.facts[number]["recording"]))
+        other = self.noise.draw(random, {*not_of, self.noise.facts[number]["recording"]}) if second else None
+        if other is not None:
+            files.append(other)
             gain = np.float32(10 ** (random.uniform(*SECOND_NOISE_DB) / 20))
-            waveform = waveform + gain * self._heard.draw(random, files[1], n_samples)
+            waveform = waveform + gain * self._heard.draw(random, other, n_samples)
         changed = variation.apply("noise", waveform[None], self.sample_rate)
         return changed[0, : self.n_samples], files
 

@@ -13,10 +13,11 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
 from audiocx.data.batch import Batch, Example, collate
+from audiocx.data.loader import CarryingErrors, ExampleLoader, collate_or_carry
 from audiocx.data.ready import ReadyTestSet
 from audiocx.data.recording import CHANNELS
 from audiocx.data.sampler import EndlessSampler
-from audiocx.data.settings import check_least
+from audiocx.data.settings import check_above_zero, check_least, check_path
 from audiocx.data.test_set import TestSet
 from audiocx.errors import ConfigError, DataError, describe
 from audiocx.signal.stft import STFT
@@ -66,10 +67,9 @@ class SpectralDataModule(LightningDataModule, ABC):
         super().__init__()
         check_least(1, "batch_size", batch_size)
         check_least(0, "num_workers", num_workers)
-        if segment_seconds <= 0:
-            raise ConfigError(
-                describe("data.segment_seconds does not fit", expected="above 0", got=segment_seconds)
-            )
+        check_above_zero("segment_seconds", segment_seconds)
+        if test is not None:
+            check_path("test", test)
         methods = multiprocessing.get_all_start_methods()
         if start_method is not None and start_method not in methods:
             raise ConfigError(
@@ -156,20 +156,20 @@ class SpectralDataModule(LightningDataModule, ABC):
         examples_per_step = self.batch_size * self.trainer.accumulate_grad_batches * self.trainer.world_size
         return self.trainer.global_step * examples_per_step
 
-    def train_dataloader(self) -> DataLoader[Example]:
-        """Return the endless loader over training examples."""
+    def train_dataloader(self) -> ExampleLoader:
+        """Return the endless loader over training examples; a worker's AudiocxError comes out as it is."""
         trainer = self.trainer
         sampler = EndlessSampler(
             self._first_index,
             rank=0 if trainer is None else trainer.global_rank,
             processes=1 if trainer is None else trainer.world_size,
         )
-        return DataLoader(
-            self.make_train(),
+        return ExampleLoader(
+            CarryingErrors(self.make_train()),
             batch_size=self.batch_size,
             sampler=sampler,
             num_workers=self.num_workers,
-            collate_fn=collate,
+            collate_fn=collate_or_carry,
             pin_memory=self._pin_memory(),
             persistent_workers=self.num_workers > 0,
             multiprocessing_context=self.start_method if self.num_workers > 0 else None,

@@ -9,11 +9,14 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from audiocx.data.activity import Waveform
+from audiocx.data.sounds import Sounds
 
 EARLY_SECONDS = 0.05
 """Reflections that come so soon after the direct sound help to understand speech: they belong to the target."""
 TAIL_DB = -60.0
 """A response ends where the energy that is left is this far below all of it."""
+KEPT_MEGABYTES = 64.0
+"""Of made responses: about a thousand of one second at 16 kHz."""
 
 
 @dataclass(frozen=True)
@@ -69,3 +72,34 @@ def reverberate(speech: Waveform, response: Response) -> tuple[Waveform, Wavefor
     # What goes round falls on the first n_taps - 1 samples, which are not part of the piece.
     piece = fft.irfft(spectra[1:] * spectra[:1], size)[:, n_taps - 1 : len(speech)]
     return piece[0], piece[1]
+
+
+class Responses:
+    """The responses of a store, made when they are first drawn; the last ones are kept, up to a size.
+
+    Args:
+        sounds: the store; each channel of a file is a response.
+        sample_rate: in Hz.
+        megabytes: kept at most, in each process that makes examples.
+    """
+
+    def __init__(self, sounds: Sounds, sample_rate: int, megabytes: float = KEPT_MEGABYTES) -> None:
+        self.sounds = sounds
+        self.sample_rate = sample_rate
+        self.most_bytes = int(megabytes * 1e6)
+        self.n_bytes = 0
+        self._made: dict[tuple[int, int], Response] = {}
+
+    def get(self, number: int, channel: int) -> Response:
+        """Return the response in a channel of a file."""
+        key = (number, channel)
+        response = self._made.pop(key, None)
+        if response is None:
+            taps = self.sounds.read(number, 0, self.sounds.sounds[number].n_samples, channel)
+            response = make_response(taps, self.sample_rate)
+            self.n_bytes += response.taps.nbytes
+        self._made[key] = response
+        # A dict keeps the order in which keys came: the first one is the longest not drawn.
+        while self.n_bytes > self.most_bytes and len(self._made) > 1:
+            self.n_bytes -= self._made.pop(next(iter(self._made))).taps.nbytes
+        return response

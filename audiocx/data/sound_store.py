@@ -10,17 +10,17 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audiocx.audio.files import AudioInfo, probe, read
-from audiocx.audio.resampling import resample, resampled_length
+from audiocx.audio.files import AudioInfo, blocks, probe
+from audiocx.audio.resampling import Resampler, resampled_length
 from audiocx.data.activity import FRAME_SECONDS, active_frames, frame_powers
-from audiocx.data.cache import hash_of, hash_of_file, make_folder
+from audiocx.data.cache import hash_of, hash_of_file, make_folder, reserve
 from audiocx.data.narrow_band import lacks_highs, summed_spectrum
 from audiocx.data.progress import in_threads
 from audiocx.data.recording import choose_channel
@@ -29,10 +29,12 @@ from audiocx.errors import AudioFileError, DataError
 
 log = logging.getLogger(__name__)
 
-VERSION = 1
+VERSION = 2
 """Part of the key: raised whenever the same files would be stored differently."""
 FREE_SHARE = 0.5
 """Share of the free space of the cache's disk that may be taken where no limit is given."""
+KEPT_SAMPLES = 1 << 22
+"""Of all channels: a longer file (4 minutes 22 seconds at 16 kHz) is decoded twice, and not kept for that."""
 
 
 def open_sounds(
@@ -117,12 +119,16 @@ def _fits(
     return size <= limit
 
 
+def _frame_samples(sample_rate: int) -> int:
+    return max(1, round(FRAME_SECONDS * sample_rate))
+
+
 def _make(folder: Path, files: Sequence[Path], sample_rate: int, channel: str, stored: bool) -> None:
     """Decode files into a folder that appears when it is whole."""
     infos = in_threads(files, _probe, "reading headers")
     sounds = []
     n_samples = n_frames = 0
-    frame = max(1, round(FRAME_SECONDS * sample_rate))
+    frame = _frame_samples(sample_rate)
     for path, info in zip(files, infos, strict=True):
         sound = Sound(str(path), start=n_samples if stored else -1, frame=n_frames)
         if isinstance(info, str):
@@ -131,7 +137,7 @@ def _make(folder: Path, files: Sequence[Path], sample_rate: int, channel: str, s
             sound.n_channels = _stored_channels(info, channel)
             sound.n_samples = resampled_length(info.n_samples, info.sample_rate, sample_rate)
             n_samples += sound.n_channels * sound.n_samples
-            n_frames += -(-sound.n_samples // frame)
+            n_frames += sound.n_channels * -(-sound.n_samples // frame)
         sounds.append(sound)
     log.info("reading %d files, %.1f min, once", len(files), n_samples / sample_rate / 60)
 
@@ -141,12 +147,15 @@ def _make(folder: Path, files: Sequence[Path], sample_rate: int, channel: str, s
             samples = np.lib.format.open_memmap(
                 temporary / "samples.npy", mode="w+", dtype=np.int16, shape=(n_samples,)
             )
+            reserve(temporary / "samples.npy")
         powers = np.zeros(n_frames, dtype=np.float32)
 
-        def work(sound: Sound) -> None:
-            _store(sound, sample_rate, channel, samples, powers)
+        def work(row: tuple[Sound, AudioInfo | str]) -> None:
+            sound, info = row
+            if isinstance(info, AudioInfo):
+                _store(sound, info, sample_rate, channel, samples, powers)
 
-        in_threads([sound for sound in sounds if not sound.problem], work, "reading files")
+        in_threads(list(zip(sounds, infos, strict=True)), work, "reading files")
         if samples is not None:
             samples.flush()
         np.save(temporary / "powers.npy", powers)
@@ -162,45 +171,94 @@ def _make(folder: Path, files: Sequence[Path], sample_rate: int, channel: str, s
 
 def _store(
     sound: Sound,
+    info: AudioInfo,
     sample_rate: int,
     channel: str,
     samples: NDArray[np.int16] | None,
     powers: NDArray[np.float32],
 ) -> None:
-    """Decode one file, keep its samples and say what it holds."""
+    """Decode one file, keep its samples and say what it holds.
+
+    Its peak decides how it is written, so it is gone through twice: a short file is kept for that, a long one is
+    decoded again and takes no more memory.
+    """
     try:
-        waveform, rate = read(sound.path)
+        kept = None
+        if sound.n_samples * sound.n_channels <= KEPT_SAMPLES:
+            kept = list(_blocks(sound, info, sample_rate, channel))
+        _measure(sound, kept or _blocks(sound, info, sample_rate, channel), sample_rate, powers)
+        _write(sound, kept or _blocks(sound, info, sample_rate, channel), samples)
+        sound.sha256 = hash_of_file(Path(sound.path))
     except AudioFileError as error:
         sound.problem = str(error)
-        return
-    if channel != "random":
-        waveform = choose_channel(waveform, channel, 0)
-    waveform = resample(waveform, rate, sample_rate)
-    # A header may promise a few samples more than there are: MP3.
-    sound.n_samples = min(sound.n_samples, waveform.shape[1])
-    waveform = waveform[:, : sound.n_samples]
-    frames = np.max([frame_powers(each, sample_rate) for each in waveform], axis=0)
-    active = active_frames(frames)
-    sound.n_frames = len(frames)
-    powers[sound.frame : sound.frame + sound.n_frames] = frames
-    sound.active_power = float(frames[active].mean()) if active.any() else 0.0
-    sound.is_narrow = bool(active.any()) and lacks_highs(summed_spectrum(waveform[0]), sample_rate)
-    sound.sha256 = hash_of_file(Path(sound.path))
-    steps, sound.scale = quantise(waveform)
-    sound.content = hashlib.sha256(steps.tobytes()).hexdigest() if active.any() else ""
-    if samples is not None:
-        samples[sound.start : sound.start + steps.size] = steps.ravel()
 
 
-def quantise(waveform: NDArray[np.float32]) -> tuple[NDArray[np.int16], float]:
-    """Write a waveform in 16 bits.
+def _blocks(sound: Sound, info: AudioInfo, sample_rate: int, channel: str) -> Iterator[NDArray[np.float32]]:
+    """Decode and resample a file in blocks (channel, sample) of whole frames, none empty; the last may be short.
 
-    Returns:
-        Whole numbers of the same shape, and the value of one step: 1/32768 where that is exact, else the peak
-        divided by 32767.
+    Raises:
+        AudioFileError: it cannot be read, or holds NaN or Inf.
     """
-    exact = waveform * np.float32(32768)
-    if (exact == np.rint(exact)).all() and exact.min() >= -32768 and exact.max() <= 32767:
-        return exact.astype(np.int16), 1 / 32768
-    scale = float(np.abs(waveform).max()) / 32767
-    return np.rint(waveform * np.float32(1 / scale)).astype(np.int16), scale
+    # Whole pieces of `summed_spectrum` too, so that blocks leave no trace in what is measured.
+    size = 1024 * _frame_samples(sample_rate)
+    resampler = Resampler(info.sample_rate, sample_rate, sound.n_channels)
+    waiting = np.zeros((sound.n_channels, 0), dtype=np.float32)
+    # A header may promise a few samples less or more than there are: MP3.
+    left = sound.n_samples
+    for decoded in blocks(sound.path):
+        chosen = decoded if channel == "random" else choose_channel(decoded, channel, 0)
+        waiting = np.concatenate([waiting, resampler.push(chosen)], axis=1)
+        while waiting.shape[1] >= size and left > 0:
+            yield waiting[:, : min(size, left)]
+            waiting, left = waiting[:, size:], left - size
+    rest = np.concatenate([waiting, resampler.finish()], axis=1)[:, : max(0, left)]
+    for start in range(0, rest.shape[1], size):
+        yield rest[:, start : start + size]
+
+
+def _measure(
+    sound: Sound, found: Iterable[NDArray[np.float32]], sample_rate: int, powers: NDArray[np.float32]
+) -> None:
+    """Go through the blocks of a file for its length, powers, bandwidth, and the value of a step.
+
+    A step is 1/32768 where all samples are whole multiples of that, else the peak divided by 32767.
+    """
+    frames: list[list[NDArray[np.float64]]] = [[] for _ in range(sound.n_channels)]
+    spectrum = np.zeros(513)
+    n_samples, peak, is_exact = 0, 0.0, True
+    for block in found:
+        for channel, row in enumerate(block):
+            frames[channel].append(frame_powers(row, sample_rate))
+            if n_samples == 0 or len(row) >= 1024:
+                spectrum += summed_spectrum(row)
+        steps = block * np.float32(32768)
+        is_exact = is_exact and bool(
+            (steps == np.rint(steps)).all() and steps.min() >= -32768 and steps.max() <= 32767
+        )
+        peak = max(peak, float(np.abs(block).max()))
+        n_samples += block.shape[1]
+    sound.n_samples = n_samples
+    sound.scale = 1 / 32768 if is_exact else peak / 32767
+    whole = [np.concatenate(each) for each in frames]
+    sound.n_frames = len(whole[0])
+    for channel, each in enumerate(whole):
+        first = sound.frame + channel * sound.n_frames
+        powers[first : first + sound.n_frames] = each
+        active = active_frames(each)
+        sound.active_powers.append(float(each[active].mean()) if active.any() else 0.0)
+    sound.is_narrow = bool(sound.live_channels) and lacks_highs(spectrum, sample_rate)
+
+
+def _write(sound: Sound, found: Iterable[NDArray[np.float32]], samples: NDArray[np.int16] | None) -> None:
+    """Go through the blocks of a file in 16 bits: keep them, channel after channel, and hash them."""
+    digest = hashlib.sha256()
+    place = sound.start
+    for block in found:
+        steps = np.rint(block * np.float32(1 / sound.scale)).astype(np.int16)
+        digest.update(steps.tobytes(order="F"))
+        if samples is not None:
+            for channel, row in enumerate(steps):
+                first = place + channel * sound.n_samples
+                samples[first : first + len(row)] = row
+        place += steps.shape[1]
+    sound.content = digest.hexdigest() if sound.live_channels else ""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +33,9 @@ class Sound:
         n_samples: of each channel, at the store's rate.
         start: of its first sample among the stored ones; -1 where it is streamed.
         frame: number of its first frame of 10 ms.
-        n_frames: number of its frames.
+        n_frames: number of its frames, in each channel.
         scale: value of one step.
-        active_power: mean power over the active frames.
+        active_powers: of each channel, mean power over its active frames; 0 where it is silent.
         is_narrow: there is nothing above 4 kHz.
         sha256: hash of the file's bytes.
         content: hash of its samples, the same whatever the container; empty for silence.
@@ -49,11 +49,21 @@ class Sound:
     frame: int = 0
     n_frames: int = 0
     scale: float = 1.0
-    active_power: float = 0.0
+    active_powers: list[float] = field(default_factory=list)
     is_narrow: bool = False
     sha256: str = ""
     content: str = ""
     problem: str = ""
+
+    @property
+    def active_power(self) -> float:
+        """That of the loudest channel; 0 where nothing is heard in any."""
+        return max(self.active_powers, default=0.0)
+
+    @property
+    def live_channels(self) -> list[int]:
+        """Channels in which something is heard: a microphone that was not plugged in has silence beside it."""
+        return [channel for channel, power in enumerate(self.active_powers) if power > 0]
 
 
 class Sounds:
@@ -131,10 +141,11 @@ class Sounds:
         chosen = choose_channel(waveform, self.channel, channel)[0, before : before + n_samples]
         return np.pad(chosen, (0, n_samples - len(chosen)))
 
-    def powers(self, number: int) -> NDArray[np.float64]:
-        """Mean powers of the frames of 10 ms of a file (frame,), its loudest channel."""
+    def powers(self, number: int, channel: int = 0) -> NDArray[np.float64]:
+        """Mean powers of the frames of 10 ms of a channel of a file (frame,)."""
         sound = self.sounds[number]
-        return self._powers[sound.frame : sound.frame + sound.n_frames].astype(np.float64)
+        first = sound.frame + channel * sound.n_frames
+        return self._powers[first : first + sound.n_frames].astype(np.float64)
 
     def seconds(self, number: int) -> float:
         """Length of a file."""
