@@ -175,9 +175,18 @@ def test_entries_do_not_change_what_others_draw() -> None:
     assert not set(entries["c"].drawn) & set(draws[0])
 
 
-def test_speed_asks_for_more_in_its_own_place_alone() -> None:
-    variation = Augmenter({"speed": Speed(0.1, factor=(0.9, 1.25))}).of(0, 0)
-    assert [variation.length(place, 100) for place in ("speech", "noise")] == [126, 100]
+def test_speed_asks_for_what_it_will_use_in_its_own_place_alone() -> None:
+    augmenter = Augmenter({"speed": Speed(0.5, factor=(0.8, 1.25))})
+    asked = set()
+    for index in range(20):
+        variation = augmenter.of(0, index)
+        asked.add(variation.length("speech", 1000))
+        assert variation.length("noise", 1000) == 1000
+        given = variation.apply("speech", np.ones((1, variation.length("speech", 1000)), np.float32), RATE)
+        assert 1000 <= given.shape[1] <= 1004
+    assert 1000 in asked  # those that it leaves alone
+    assert min(asked) < 900
+    assert max(asked) > 1150
 
 
 def test_a_peak_is_turned_down_for_mixture_and_target_alike(mix: object) -> None:
@@ -195,6 +204,11 @@ def test_a_peak_is_turned_down_for_mixture_and_target_alike(mix: object) -> None
     ("make", "message"),
     [
         (lambda: Gain(probability=2.0), "augmentation Gain.probability does not fit"),
+        (lambda: Gain(probability="often"), "augmentation Gain.probability does not fit"),  # type: ignore[arg-type]
+        (lambda: Gain(range_db=(-np.inf, 3)), r"Gain.range_db is no range; expected \[low, high\], got"),
+        (lambda: Clipping(share=["a", "b"]), "Clipping.share is no range"),  # type: ignore[list-item]
+        (lambda: Equaliser(spread_db=-3), "Equaliser.spread_db does not fit; expected at least 0"),
+        (lambda: Codec(codecs=5), "Codec.codecs is no list"),  # type: ignore[arg-type]
         (lambda: Gain(place="speach"), "did you mean `speech`"),
         (lambda: Gain(range_db=(3, -3)), "Gain.range_db is no range"),
         (lambda: Gain(range_db=3.0), "Gain.range_db is no range"),  # type: ignore[arg-type]

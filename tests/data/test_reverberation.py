@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from audiocx.data.reverberation import make_response, reverberate
+from audiocx.data.reverberation import Responses, make_response, reverberate
+from audiocx.data.sounds import Sound
 
 RATE = 16000
 EARLY = 800  # 50 ms
@@ -57,3 +58,25 @@ def test_a_response_of_one_tap_changes_nothing() -> None:
     heard, target = reverberate(speech, make_response(np.array([-0.3], np.float32), RATE))
     np.testing.assert_allclose(heard, -speech, atol=1e-6)
     np.testing.assert_allclose(target, -speech, atol=1e-6)
+
+
+def test_made_responses_are_kept_up_to_a_size() -> None:
+    class Store:
+        """Twelve responses of 8 kB, that counts its readings."""
+
+        sounds = (Sound("", n_samples=2000),) * 12
+
+        def __init__(self) -> None:
+            self.read_numbers: list[int] = []
+
+        def read(self, number: int, start: int, n_samples: int, channel: int) -> np.ndarray:
+            self.read_numbers.append(number)
+            return decaying(number, n_samples, 30)
+
+    store = Store()
+    responses = Responses(store, RATE, megabytes=0.033)  # type: ignore[arg-type]
+    for number in (0, 1, 2, 3, 0, 4, 0, 1):
+        expected = make_response(decaying(number, 2000, 30), RATE)
+        np.testing.assert_array_equal(responses.get(number, 0).taps, expected.taps)
+        assert responses.n_bytes <= 33000
+    assert store.read_numbers == [0, 1, 2, 3, 4, 1]  # 1 is the one that was not drawn for longest when 4 came

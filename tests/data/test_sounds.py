@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import errno
+import os
 import pickle
+import shutil
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +13,11 @@ import soundfile
 
 from audiocx.audio.resampling import resample
 from audiocx.data import sound_store as module
-from audiocx.data.activity import active_power
-from audiocx.data.sound_store import open_sounds, quantise
+from audiocx.data.activity import active_power, frame_powers
+from audiocx.data.cache import reserve
+from audiocx.data.sound_store import open_sounds
 from audiocx.data.sounds import Sounds
-from audiocx.errors import DataError
+from audiocx.errors import DataError, OutputError
 
 from .conftest import speechlike, write
 
@@ -58,8 +63,9 @@ def test_sixteen_bit_files_are_kept_bit_for_bit(files: list[Path], tmp_path: Pat
     samples, _ = soundfile.read(files[2], dtype="float32", always_2d=True)
     for channel in (0, 1):
         np.testing.assert_array_equal(store.read(2, 0, len(samples), channel), samples[:, channel])
-    lowest = np.array([[-1.0, 0.5, 32767 / 32768]], np.float32)
-    assert quantise(lowest)[0].tolist() == [[-32768, 16384, 32767]]
+    ends = [-1.0, 0.5, 32767 / 32768]
+    lowest = write(tmp_path / "lowest.wav", np.array([ends], np.float32), RATE)
+    assert open_all([lowest], tmp_path / "cache").read(0, 0, 3).tolist() == ends
 
 
 def test_pieces_end_in_zeros_on_both_sides(files: list[Path], tmp_path: Path) -> None:
@@ -126,6 +132,86 @@ def test_a_broken_file_stops_only_those_who_want_it(files: list[Path], tmp_path:
     for bad in everything[-2:]:
         with pytest.raises(DataError, match=bad.name):
             open_sounds(everything, [bad], RATE, "first", tmp_path / "cache", None)
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(
+    files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is not so much room, the system says so before anything is written into the map."""
+    asked = []
+
+    def refuse(descriptor: int, offset: int, size: int) -> None:
+        asked.append(size)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse, raising=False)
+    with pytest.raises(
+        OutputError, match=r"cannot be written \(No space left on device\); make room, or choose"
+    ):
+        open_all(files, tmp_path / "cache")
+    assert list((tmp_path / "cache" / "sounds").iterdir()) == []
+    monkeypatch.undo()
+    assert asked == [(open_all(files, tmp_path / "cache").folder / "samples.npy").stat().st_size]
+
+
+def test_without_fallocate_the_free_space_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "posix_fallocate", raising=False)
+    file = tmp_path / "holes"
+    with file.open("wb") as opened:
+        opened.truncate(1 << 20)
+    reserve(file)
+    with file.open("wb") as opened:
+        opened.truncate(2 * shutil.disk_usage(tmp_path).total)
+    with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
+        reserve(file)
+
+
+@pytest.mark.parametrize("rate", [RATE, 22050])
+def test_a_long_file_is_measured_in_blocks_as_a_whole_would_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rate: int
+) -> None:
+    """Two channels and more than two blocks of 10.24 s, decoded once and kept, or twice."""
+    waveform = speechlike(7, 21.3, rate, channels=2) * np.array([[1.0], [3.0]], np.float32)
+    path = write(tmp_path / "long.wav", waveform, rate)
+    kept = open_sounds([path], [path], RATE, "random", tmp_path / "kept", None)
+    monkeypatch.setattr(module, "KEPT_SAMPLES", 0)
+    again = open_sounds([path], [path], RATE, "random", tmp_path / "again", None)
+    assert kept.sounds == again.sounds
+    whole = resample(waveform, rate, RATE)
+    sound = again.sounds[0]
+    assert sound.n_samples == whole.shape[1]
+    assert sound.scale == pytest.approx(np.abs(whole).max() / 32767)
+    for channel in (0, 1):
+        np.testing.assert_array_equal(
+            again.powers(0, channel), frame_powers(whole[channel], RATE).astype(np.float32)
+        )
+        assert sound.active_powers[channel] == pytest.approx(active_power(whole[channel], RATE))
+        got = again.read(0, 0, sound.n_samples, channel)
+        np.testing.assert_allclose(got, whole[channel], rtol=0, atol=0.502 * sound.scale)
+        np.testing.assert_array_equal(got, kept.read(0, 0, sound.n_samples, channel))
+
+
+def test_no_more_of_a_long_file_is_in_memory_than_of_a_short_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "KEPT_SAMPLES", 0)
+    peaks = []
+    for minutes in (1, 4):
+        path = write(tmp_path / f"{minutes}.wav", np.tile(speechlike(1, 5.0, RATE), minutes * 12), RATE)
+        tracemalloc.start()
+        open_all([path], tmp_path / "cache", gigabytes=0.0)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.2 * peaks[0]
+
+
+def test_channels_in_which_nothing_is_heard_are_known(files: list[Path], tmp_path: Path) -> None:
+    waveform = speechlike(3, 0.5, RATE, channels=3)
+    waveform[1] = 0
+    path = write(tmp_path / "three.wav", waveform, RATE)
+    store = open_all([path, files[3]], tmp_path / "cache", channel="random")
+    assert store.sounds[0].live_channels == [0, 2]
+    assert store.sounds[1].live_channels == []
 
 
 def test_interrupted_reading_leaves_nothing(
