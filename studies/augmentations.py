@@ -2,6 +2,8 @@
 
 python studies/augmentations.py [FILE]. Spectrograms of an espeak-ng voice (without the extra `demo`, a harmonic
 one) before and after each entry of conf/data/augmentation: of 20 draws the one that changes it most, to be seen.
+The last row shows what conf/data/mix.yaml sets: a room and what of it is wanted, a noise, and a second noise over it
+(room and noises are generated).
 """
 
 from __future__ import annotations
@@ -17,8 +19,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from audiocx.data.mixing import Waveform, set_level
+from audiocx.data.mix_maker import SECOND_NOISE_DB
+from audiocx.data.mixing import Waveform, mix, set_level
+from audiocx.data.noises import render
 from audiocx.data.randomness import Stream, generator
+from audiocx.data.reverberation import make_response, reverberate
+from audiocx.data.sound_parts import normalised
 from audiocx.data.voices import choose_engine, plan_voices, render_voices
 from audiocx.signal.stft import STFT
 
@@ -27,6 +33,9 @@ RATE = 16000
 SECONDS = 2.0
 RANGE_DB = 60.0
 DRAWS = 20
+RT60_SECONDS = 0.5
+NOISES = ("rain", "birds")
+SNR_DB = 10.0
 
 
 def sentence() -> Waveform:
@@ -53,6 +62,27 @@ def change(panel: np.ndarray, before: np.ndarray) -> float:
     return float(np.abs(np.maximum(panel, floor) - np.maximum(before, floor)).mean())
 
 
+def in_room(speech: Waveform) -> tuple[Waveform, Waveform]:
+    """What is heard of speech (sample,) in a generated room, and what of that is wanted."""
+    random = generator(0, 0, Stream.NOISE)
+    time = np.arange(round(RT60_SECONDS * RATE)) / RATE
+    taps = 0.05 * random.standard_normal(len(time)) * 10 ** (-3 * time / RT60_SECONDS)
+    taps[0] = 1.0
+    response = make_response(taps.astype(np.float32), RATE)
+    return reverberate(np.pad(speech, (response.lead, response.direct)), response)
+
+
+def with_noises(speech: Waveform) -> tuple[Waveform, Waveform]:
+    """Speech (sample,) with a generated noise, and with that and a second one, in the middle of its range."""
+    first, second = (
+        normalised(render(family, generator(0, number, Stream.NOISE), len(speech), RATE, []))
+        for number, family in enumerate(NOISES)
+    )
+    both = first + np.float32(10 ** (np.mean(SECOND_NOISE_DB) / 20)) * second
+    one, two = (mix(speech, noise, SNR_DB, -25.0, RATE)[0] for noise in (first, both))
+    return one, two
+
+
 def main() -> None:
     """Render, change and draw."""
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
@@ -66,8 +96,11 @@ def main() -> None:
             for seed in range(DRAWS)
         ]
         panels[str(name)] = max(draws, key=lambda panel: change(panel, panels["as it was"]))
-    figure = Figure(figsize=(11, 4.6), layout="constrained")
-    axes = figure.subplots(2, 4, sharex=True, sharey=True)
+    shown = ("reverberation", "of it: the target", "a noise", "a second noise")
+    for name, waveform in zip(shown, (*in_room(before), *with_noises(before)), strict=True):
+        panels[name] = decibels(waveform, stft)
+    figure = Figure(figsize=(11, 6.6), layout="constrained")
+    axes = figure.subplots(3, 4, sharex=True, sharey=True)
     top = max(panel.max() for panel in panels.values())
     for axis, (name, panel) in zip(axes.flat, panels.items(), strict=True):
         image = axis.imshow(
