@@ -2,8 +2,8 @@
 
 python studies/augmentations.py [FILE]. Spectrograms of an espeak-ng voice (without the extra `demo`, a harmonic
 one) before and after each entry of conf/data/augmentation: of 20 draws the one that changes it most, to be seen.
-The last row shows what conf/data/mix.yaml sets: a room and what of it is wanted, a noise, and a second noise over it
-(room and noises are generated).
+The last row shows what conf/data/mix.yaml sets: a room and what of it is wanted, a noise, and a second noise
+over it (room and noises are generated).
 """
 
 from __future__ import annotations

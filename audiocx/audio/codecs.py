@@ -54,7 +54,10 @@ def through_codec(
         decoded, _ = soundfile.read(file, dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, ValueError) as error:
         raise ConfigError(
-            describe(f"the codec {codec} cannot be used at {sample_rate} Hz", got=str(error))
+            describe(
+                f"the codec {codec} cannot be used at {sample_rate} Hz",
+                got=getattr(error, "error_string", error),
+            )
         ) from error
     coded = np.zeros_like(waveform)
     n_samples = min(len(decoded), waveform.shape[1])
