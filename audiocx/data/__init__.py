@@ -6,6 +6,7 @@ a *piece* is cut out of one; a *pair* is a ready mixture with its targets; a *st
 
 Shared      batch           Example, Batch, and how the one becomes the other
             module          base of the data modules: loaders, the STFT on the device
+            loader          errors of workers, raised as they were
             test_set        what scoring wants; ready: a folder of pairs as a test set
             sampler         indices without end, from the step that a run has reached
             randomness      numbers that depend on (seed, index, stream) alone
