@@ -145,6 +145,14 @@ class MixDataModule(SpectralDataModule):
             DataError: something does, or a part is empty.
         """
         super().setup(stage)
+        self._refuse_leaks()
+
+    def _refuse_leaks(self) -> None:
+        """Stop, once, where something stands in two parts.
+
+        Raises:
+            DataError: names what.
+        """
         if not self._is_guarded:
             test = None if self.test is None else self.test_set()
             self.sources.refuse_leaks(test if isinstance(test, ReadyTestSet) else None)
@@ -183,7 +191,12 @@ class MixDataModule(SpectralDataModule):
         return FixedMixes(self._maker(part, ITEM_SECONDS), n_items, Stream.VALID, self._content(part))
 
     def make_test(self) -> TestSet:
-        """Return the items of the tables' own test part."""
+        """Return the items of the tables' own test part.
+
+        Raises:
+            DataError: something of it stands in another part; whoever scores it need not have called `setup`.
+        """
+        self._refuse_leaks()
         maker = self._maker("test", ITEM_SECONDS)
         n_alone = int(TEST_ALONE_SHARE * self.test_items)
         return FixedMixes(maker, self.test_items, Stream.TEST, self._content("test"), n_alone)

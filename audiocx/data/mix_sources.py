@@ -11,9 +11,10 @@ from audiocx.data.parts import PARTS
 from audiocx.data.ready import ReadyTestSet
 from audiocx.data.sound_store import open_sounds
 from audiocx.data.sounds import Sounds
-from audiocx.data.splitting import assign_parts, read_splits
+from audiocx.data.splits_file import read_splits
+from audiocx.data.splitting import assign_parts
 from audiocx.data.table import KINDS, Row, Table, check_files, keep_rows, read_table
-from audiocx.data.where import columns_of, row_filter
+from audiocx.data.where import column_named, columns_of, row_filter
 from audiocx.errors import ConfigError, DataError, describe, nearest
 
 
@@ -67,7 +68,9 @@ class MixSources:
         if self._sounds:
             return
         everything = {kind: read_table(place, kind) for kind, place in self.places.items()}
-        tables = self._parted(_filtered(everything, self.where))
+        splits = None if self.splits is None else read_splits(self.splits)
+        # Parts first, of whole tables: another `where` must not move anybody from training to the test.
+        tables, self.parts_by = assign_parts(everything, splits, _filtered(everything, self.where))
         for table in tables.values():
             check_files(table)
             self._check_parts(table)
@@ -84,16 +87,6 @@ class MixSources:
         }
         self._tables, self._sounds = tables, sounds
 
-    def _parted(self, tables: Mapping[str, Table]) -> dict[str, Table]:
-        """Decide the part of every row."""
-        splits = [] if self.splits is None else read_splits(self.splits)
-        parted = {}
-        for kind, table in tables.items():
-            parted[kind], self.parts_by[kind] = assign_parts(table, splits)
-        if splits and not any(how.startswith("splits") for how in self.parts_by.values()):
-            raise DataError(describe(f"data.splits={self.splits}: names nothing that is in the tables"))
-        return parted
-
     def _check_parts(self, table: Table) -> None:
         """Check that a table has rows of all parts that are needed; of responses, validation may have none."""
         for part in PARTS[:1] if table.kind == "rir" else self.needed:
@@ -104,7 +97,8 @@ class MixSources:
                         f" ({self.parts_by[table.kind]})",
                         expected="rows of train and valid, and of test where data.test is not given",
                         got=", ".join(f"{part} {len(table.of(part))}" for part in PARTS),
-                        do="set the column split, or data.splits=FILE",
+                        do="set the column split, or data.splits=FILE"
+                        + (", or ask for less with data.where" if self.where else ""),
                     )
                 )
 
@@ -206,11 +200,13 @@ def _kinds_with_columns(tables: Mapping[str, Table], named: set[str], option: st
     Raises:
         ConfigError: none has.
     """
-    kinds = [kind for kind, table in tables.items() if named <= set(table.columns)]
+    kinds = [
+        kind for kind, table in tables.items() if all(column_named(name, table.columns) for name in named)
+    ]
     if kinds:
         return kinds
     known = {column for table in tables.values() for column in table.columns}
-    wrong = sorted(named - known)
+    wrong = sorted(name for name in named if column_named(name, known) is None)
     if wrong:
         raise ConfigError(describe(f"{option}: no column `{wrong[0]}`", do=nearest(wrong[0], known)))
     raise ConfigError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 from collections.abc import Collection
 from pathlib import Path, PurePosixPath
@@ -18,6 +17,7 @@ from audiocx.data.cache import hash_of, hash_of_file
 from audiocx.data.pairs import Pair, find_layout, find_pairs
 from audiocx.data.randomness import Stream, generator
 from audiocx.data.recording import choose_channel, probe_pair
+from audiocx.data.table import read_csv
 from audiocx.data.test_set import TestSet
 from audiocx.errors import AudioFileError, DataError, describe
 
@@ -134,32 +134,24 @@ def read_index(file: Path, folders: set[str]) -> dict[str, dict[str, str]]:
     """
     if not file.is_file():
         return {}
+    columns, lines = read_csv(file)
+    column = next((key for key in ("name", "path") if key in columns), None)
+    if column is None:
+        raise DataError(
+            describe(
+                f"{file}: rows cannot be matched to files",
+                expected="a column `name` or `path`",
+                got=", ".join(columns) or "no header",
+            )
+        )
     rows: dict[str, dict[str, str]] = {}
-    try:
-        with file.open(newline="", encoding="utf-8-sig") as lines:
-            reader = csv.DictReader(lines)
-            column = next((key for key in ("name", "path") if key in (reader.fieldnames or [])), None)
-            if column is None:
-                raise DataError(
-                    describe(
-                        f"{file}: rows cannot be matched to files",
-                        expected="a column `name` or `path`",
-                        got=", ".join(reader.fieldnames or []) or "no header",
-                    )
-                )
-            for row in reader:
-                name = item_name(row[column] or "", folders)
-                if not name:
-                    continue
-                if name in rows:
-                    raise DataError(describe(f"{file}: two rows for `{name}`", do="keep one"))
-                rows[name] = {
-                    key: value.strip()
-                    for key, value in row.items()
-                    if key and key not in ("name", "path") and isinstance(value, str) and value.strip()
-                }
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(describe(f"{file}: cannot be read as a table", got=str(error))) from error
+    for line in lines:
+        name = item_name(line[column], folders)
+        if not name:
+            continue
+        if name in rows:
+            raise DataError(describe(f"{file}: two rows for `{name}`", do="keep one"))
+        rows[name] = {key: value for key, value in line.items() if key not in ("", "name", "path") and value}
     return rows
 
 

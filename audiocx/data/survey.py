@@ -19,15 +19,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audiocx.audio.files import blocks
 from audiocx.data.activity import FRAME_SECONDS, active_frames, frame_powers
 from audiocx.data.cache import hash_of, hash_of_file
 from audiocx.data.narrow_band import lacks_highs, summed_spectrum
 from audiocx.data.pairs import Pair
 from audiocx.data.progress import in_threads
 from audiocx.data.recording import Recording, file_key, open_recording, probe_pair
+from audiocx.data.sound_hashes import SampleHash
 
 log = logging.getLogger(__name__)
 
+VERSION = 2
+"""Part of the name of what is kept: raised whenever more is asked of the same files."""
 READ_SAMPLES = 1 << 20
 """Decoded at a time, so that a long recording takes no more memory than a short one."""
 
@@ -40,11 +44,13 @@ class Facts:
         active: which frames of 10 ms are within 40 dB of the loudest one (frame,), any channel.
         is_narrow: there is nothing above 4 kHz, at a rate that could hold it.
         sha256: hash of the file's bytes.
+        content: hash of its samples, the same whatever the container; empty for silence.
     """
 
     active: NDArray[np.bool_]
     is_narrow: bool
     sha256: str
+    content: str
 
     @property
     def is_silent(self) -> bool:
@@ -59,6 +65,7 @@ class Facts:
             "n_frames": len(self.active),
             "is_narrow": self.is_narrow,
             "sha256": self.sha256,
+            "content": self.content,
         }
 
     @classmethod
@@ -66,7 +73,7 @@ class Facts:
         """Return facts from JSON values."""
         packed = np.frombuffer(base64.b64decode(plain["active"]), dtype=np.uint8)
         active = np.unpackbits(packed, count=plain["n_frames"]).astype(bool)
-        return cls(active, bool(plain["is_narrow"]), str(plain["sha256"]))
+        return cls(active, bool(plain["is_narrow"]), str(plain["sha256"]), str(plain["content"]))
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,7 @@ class OpenedPair:
         sources: the sources' recordings.
         facts: what the sources hold, one for each.
         content: hash of all its files.
-        hashes: of each file that is not silent.
+        hashes: of each file that is not silent, by its bytes and by its samples.
     """
 
     name: str
@@ -106,13 +113,20 @@ def measure(recording: Recording) -> Facts:
     step = READ_SAMPLES // frame * frame
     powers: list[NDArray[np.float64]] = []
     spectrum = np.zeros(513)
+    samples = SampleHash()
     for start in range(0, recording.n_samples, step):
         piece = recording.read(start, min(step, recording.n_samples - start))
         powers.append(np.max([frame_powers(channel, rate) for channel in piece], axis=0))
         spectrum += summed_spectrum(piece.mean(axis=0))
+        if recording.copy is None:
+            samples.push(piece)
+    if recording.copy is not None:
+        # A copy of another rate is resampled in a stream; the file's own samples are the same everywhere.
+        for block in blocks(recording.path):
+            samples.push(block)
     active = active_frames(np.concatenate(powers))
     is_narrow = bool(active.any()) and lacks_highs(spectrum, rate)
-    return Facts(active, is_narrow, hash_of_file(recording.path))
+    return Facts(active, is_narrow, hash_of_file(recording.path), samples.finish())
 
 
 class Survey:
@@ -127,7 +141,7 @@ class Survey:
     def __init__(self, folder: Path, sample_rate: int, cache: Path) -> None:
         self.sample_rate = sample_rate
         self.cache = cache
-        self.file = cache / "surveys" / f"{hash_of([str(folder.resolve()), sample_rate, 1])}.json"
+        self.file = cache / "surveys" / f"{hash_of([str(folder.resolve()), sample_rate, VERSION])}.json"
         self.known: dict[str, Any] = {}
         if self.file.is_file():
             self.known = json.loads(self.file.read_text(encoding="utf-8"))
@@ -150,7 +164,8 @@ class Survey:
             )
             facts = [self._facts(recording) for recording in (mixture, *sources)]
             content = hash_of([pair.name, [each.sha256 for each in facts]])
-            hashes = tuple(each.sha256 for each in facts if not each.is_silent)
+            heard = [each for each in facts if not each.is_silent]
+            hashes = tuple(found for each in heard for found in (each.content, each.sha256) if found)
             return OpenedPair(pair.name, mixture, sources, tuple(facts[1:]), content, hashes)
 
         opened = in_threads(rows, open_pair, "reading files")

@@ -7,17 +7,28 @@ group room class kind quality band seconds licence`; others are kept for `data.w
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from audiocx.audio.find import audio_suffixes
 from audiocx.data.pairs import list_audio
-from audiocx.data.parts import PART_NAMES
+from audiocx.data.parts import PART_NAMES, PARTS
 from audiocx.errors import DataError, describe, nearest
 
 KINDS = ("speech", "noise", "rir")
+KNOWN_COLUMNS = frozenset(
+    (
+        "path", "name", "split", "table", "corpus", "speaker", "talker", "recording", "group", "room", "rir",
+        "noise", "class", "kind", "quality", "band", "seconds", "licence", "noise_class", "snr_db", "ratio_db",
+    )
+)  # fmt: skip
+"""Written in any case, with `speaker_1`, `speaker_2`, …: a `Speaker` that is not seen would switch a check off."""
+LEVELS = {"speech": "speaker", "noise": "class", "rir": "room"}
+"""What the first level of a folder without a table says."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +41,13 @@ class Row:
             `corpus`, `speaker` and `recording` for speech, `class` and `recording` for noise, `room` for a
             response.
         part: `train`, `valid` or `test`; empty until it is decided.
+        filled: those columns of `facts` that the table left open: such a name means nothing to other tables.
     """
 
     path: Path
     facts: dict[str, str]
     part: str = ""
+    filled: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -64,11 +77,12 @@ def read_table(source: str | Path, kind: str) -> Table:
     Args:
         source: a CSV; a folder that holds `index.csv`; or a folder of files, whose first level is the speaker
             (noise: its class, responses: their room). First-level folders named `train`, `valid` and `test`
-            are the parts, and the level below counts.
+            (in any case) are the parts, and the level below counts.
         kind: `speech`, `noise` or `rir`.
 
     Raises:
-        DataError: there is nothing there, no audio, no column `path`, or a path stands twice.
+        DataError: there is nothing there, no audio, no column `path`, a path stands twice, or something else
+            stands beside folders named after parts.
     """
     source = Path(source).expanduser()
     if not source.exists():
@@ -87,16 +101,14 @@ def read_table(source: str | Path, kind: str) -> Table:
                 expected=f"files that end in {' '.join(audio_suffixes())}" if source.is_dir() else None,
             )
         )
-    named = [replace(row, facts=_named(row.facts, kind)) for row in rows]
-    return Table(kind, source, columns, named)
+    return Table(kind, source, columns, [_named(row, kind) for row in rows])
 
 
 def _folder_rows(root: Path, kind: str) -> tuple[tuple[str, ...], list[Row]]:
-    name = {"speech": "speaker", "noise": "class", "rir": "room"}[kind]
+    name = LEVELS[kind]
     files = [path for paths in list_audio(root).values() for path in paths]
     levels = [path.relative_to(root).parts for path in files]
-    first = {parts[0] for parts in levels if len(parts) > 1}
-    has_parts = "train" in first and first <= set(PART_NAMES) and all(len(parts) > 1 for parts in levels)
+    has_parts = _has_parts(root, kind, levels)
     rows = []
     for path, parts in zip(files, levels, strict=True):
         facts = {"path": "/".join(parts)}
@@ -108,6 +120,29 @@ def _folder_rows(root: Path, kind: str) -> tuple[tuple[str, ...], list[Row]]:
         rows.append(Row(path.absolute(), facts))
     columns = ("path", *(["split"] if has_parts else []), name, "recording")
     return columns, rows
+
+
+def _has_parts(root: Path, kind: str, levels: Iterable[tuple[str, ...]]) -> bool:
+    """Tell whether the first level are the parts.
+
+    Raises:
+        DataError: some of it is, some is not. Taken for names, `train` and `test` would be dealt out by a hash.
+    """
+    first = {parts[0]: len(parts) > 1 for parts in sorted(levels)}
+    named = [entry for entry, is_folder in first.items() if is_folder and entry.lower() in PART_NAMES]
+    others = [entry for entry in first if entry not in named]
+    if not others or not any(entry.lower() in PARTS for entry in named):
+        # `val` and `dev` alone, beside other names, may be names too.
+        return bool(named) and not others
+    other = others[0] + ("/" if first[others[0]] else "")
+    more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+    raise DataError(
+        describe(
+            f"data.{kind}={root}: {named[0]}/ is a part, {other}{more} is none",
+            expected=f"train/, valid/, test/ alone, or none of them and every {LEVELS[kind]}'s folder",
+            do=f"move one of them away, or write an index.csv with columns path, split and {LEVELS[kind]}",
+        )
+    )
 
 
 def _csv_rows(file: Path) -> tuple[tuple[str, ...], list[Row]]:
@@ -134,17 +169,20 @@ def _csv_rows(file: Path) -> tuple[tuple[str, ...], list[Row]]:
 def read_csv(file: Path) -> tuple[tuple[str, ...], list[dict[str, str]]]:
     """Read a table's header and lines, as text without blanks around it; empty lines are left out.
 
+    Columns that audiocx knows are in small letters, whatever the file writes; others are as it writes them.
+
     Raises:
-        DataError: it cannot be read, or a line has more cells than the header.
+        DataError: it cannot be read, names a column twice, or a line has more cells than the header.
     """
     try:
         with file.open(newline="", encoding="utf-8-sig") as lines:
             reader = csv.DictReader(lines)
-            columns = tuple((name or "").strip() for name in reader.fieldnames or ())
+            columns = _columns(reader.fieldnames or (), file)
             reader.fieldnames = list(columns)
             rows = []
             for row in reader:
-                if None in row:
+                surplus: Any = row.pop(None, [])
+                if any(cell.strip() for cell in surplus):
                     raise DataError(
                         describe(
                             f"{file}: line {reader.line_num} has more cells than the header",
@@ -158,8 +196,26 @@ def read_csv(file: Path) -> tuple[tuple[str, ...], list[dict[str, str]]]:
     return columns, rows
 
 
-def _named(facts: dict[str, str], kind: str) -> dict[str, str]:
+def _columns(header: Iterable[str | None], file: Path) -> tuple[str, ...]:
+    """Bring the names of a header to the form in which they are looked for.
+
+    Raises:
+        DataError: one stands twice.
+    """
+    columns = []
+    for text in header:
+        name = (text or "").strip()
+        is_known = name.lower() in KNOWN_COLUMNS or re.fullmatch(r"speaker_\d+", name.lower())
+        columns.append(name.lower() if is_known else name)
+    name, count = Counter(filter(None, columns)).most_common(1)[0] if any(columns) else ("", 0)
+    if count > 1:
+        raise DataError(describe(f"{file}: {count} columns `{name}`", do="keep one"))
+    return tuple(columns)
+
+
+def _named(row: Row, kind: str) -> Row:
     """Fill in the names that draws and the guard need, from what is known."""
+    facts = row.facts
     own = facts["path"].rsplit(".", 1)[0]
     recording = facts.get("recording") or own
     if kind == "speech":
@@ -168,7 +224,8 @@ def _named(facts: dict[str, str], kind: str) -> dict[str, str]:
         names = {"class": "noise", "recording": recording}
     else:
         names = {"room": recording}
-    return facts | {column: facts.get(column) or name for column, name in names.items()}
+    filled = {column: name for column, name in names.items() if not facts.get(column)}
+    return replace(row, facts=facts | filled, filled=frozenset(filled))
 
 
 def keep_rows(table: Table, rows: Iterable[Row], why: str) -> Table:

@@ -61,10 +61,20 @@ def row_filter(text: str, columns: Iterable[str], option: str = "data.where") ->
     """
     tree = _parse(text, option)
     known = list(columns)
-    for name in sorted(columns_of(text, option)):
-        if name not in known:
-            raise ConfigError(describe(f"{option}: no column `{name}`", do=nearest(name, known)))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            name = _column(node.id)
+            found = column_named(name, known)
+            if found is None:
+                raise ConfigError(describe(f"{option}: no column `{name}`", do=nearest(name, known)))
+            node.id = found
     return _condition(tree, option)
+
+
+def column_named(name: str, columns: Iterable[str]) -> str | None:
+    """The column that an expression means: of that name, else of that name in small letters, as tables fold it."""
+    known = set(columns)
+    return next((each for each in (name, name.lower()) if each in known), None)
 
 
 def _parse(text: str, option: str) -> ast.expr:

@@ -69,6 +69,11 @@ def test_tags_are_matched_by_name_or_path(pairs: Callable[..., Path]) -> None:
     assert ReadyTestSet(root, 16000)[2].tags == {"kind": "clean"}
 
 
+def test_columns_are_known_in_any_case_and_with_blanks(tmp_path: Path) -> None:
+    (tmp_path / "index.csv").write_text("Name, Speaker ,NOISE, Mine\n0.wav, ann ,rain,\n")
+    assert read_index(tmp_path / "index.csv", set()) == {"0": {"speaker": "ann", "noise": "rain"}}
+
+
 def test_rows_and_items_that_do_not_meet_are_counted(
     pairs: Callable[..., Path], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -41,6 +41,7 @@ ROW = {
         ("quality != 3", True),  # and differs from all
         ("quality == quality", True),
         ("seconds in (1, 2.5)", True),
+        ('Quality == "good" and Class == "rain"', True),  # tables know these names in small letters
     ],
 )
 def test_expressions_mean_what_they_say(text: str, expected: bool) -> None:

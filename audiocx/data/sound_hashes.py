@@ -1,0 +1,61 @@
+"""Hashes of what files sound like, whatever their container: the guard compares them.
+
+Found is the same sound, whole: copied, renamed, or written in another container or sample form that keeps 16
+bits. A cut, another gain, a lossy codec, or a sound inside a mixture gives other samples and is not found:
+for these the guard has the names that tables give.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiocx.audio.files import read
+from audiocx.audio.resampling import resample
+from audiocx.data.activity import active_frames, frame_powers
+from audiocx.data.recording import choose_channel
+from audiocx.data.sound_store import quantise
+
+
+class SampleHash:
+    """Hashes samples (channel, sample) at a file's own rate, rounded to 16 bits, piece by piece."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+        self._is_silent = True
+
+    def push(self, piece: NDArray[np.float32]) -> None:
+        """Take the next samples."""
+        steps = np.clip(np.rint(piece.T * np.float32(32768)), -32768, 32767).astype("<i2")
+        self._digest.update(steps.tobytes())
+        self._is_silent = self._is_silent and not steps.any()
+
+    def finish(self) -> str:
+        """Return the hash; empty for silence, which is nobody's."""
+        return "" if self._is_silent else self._digest.hexdigest()
+
+
+def hashes_of_file(path: Path, sample_rate: int, channel: str) -> list[str]:
+    """Hash a file as the tables' stores hash theirs, and at its own rate; none for silence.
+
+    Args:
+        path: of the file.
+        sample_rate: of the stores, in Hz.
+        channel: which channel the stores keep.
+
+    Raises:
+        AudioFileError: it cannot be read.
+    """
+    waveform, rate = read(path)
+    own = SampleHash()
+    own.push(waveform)
+    stored = waveform if channel == "random" else choose_channel(waveform, channel, 0)
+    stored = resample(stored, rate, sample_rate)
+    powers = np.max([frame_powers(each, sample_rate) for each in stored], axis=0)
+    if not active_frames(powers).any():
+        return []
+    steps, _ = quantise(stored)
+    return [found for found in (hashlib.sha256(steps.tobytes()).hexdigest(), own.finish()) if found]
