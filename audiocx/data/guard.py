@@ -1,7 +1,7 @@
 """The leakage guard: nothing that is heard in training may be heard again in validation or test.
 
-Compared are sounds (`sound_hashes` says what that finds) and the names of speakers, recordings, groups and
-rooms, across all tables; never authors.
+Compared are sounds (`sound_hashes` and `copies` say what that finds) and the names of speakers, recordings,
+groups and rooms, across all tables; never authors.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from pathlib import PurePosixPath
 
 from audiocx.audio.find import audio_suffixes
 from audiocx.data.cache import hash_of_file
+from audiocx.data.copies import Envelope, envelope, find_copy
 from audiocx.data.parts import PARTS
 from audiocx.data.ready import TALKER_COLUMNS, ReadyTestSet
-from audiocx.data.sound_hashes import hashes_of_file
+from audiocx.data.sound_hashes import hear
 from audiocx.data.sounds import Sounds
 from audiocx.data.splitting import Key, corpora_of, identities
 from audiocx.data.survey import OpenedPair
@@ -34,11 +35,13 @@ class Contents:
         part: its name, as messages say it.
         names: of people and things (`splitting.identities`), with a file that has it.
         hashes: of contents, with the file.
+        envelopes: of files, by path; of a ready test set alone.
     """
 
     part: str
     names: dict[Key, str] = field(default_factory=dict)
     hashes: dict[str, str] = field(default_factory=dict)
+    envelopes: dict[str, Envelope] = field(default_factory=dict)
 
 
 class FileNames:
@@ -99,8 +102,9 @@ def contents_of_test(test: ReadyTestSet, tables: Sequence[Table]) -> Contents:
     several with `+` between), `room`, `rir` (a file of the table of responses, or a room), `recording` and
     `group` count. A name without a corpus stands for that name in every corpus.
 
-    Its files are found where training or validation has the same sound whole. Items are mixtures mostly, and
-    their targets cut from longer files: the samples of these are nowhere else, and their names have to tell.
+    Its files are found where training or validation has the same sound whole (`refuse_copies`: or nearly so).
+    Items are mixtures mostly, and their targets cut from longer files: the samples of these are nowhere else,
+    and their names have to tell.
     """
     files = {
         table.kind: FileNames(
@@ -116,9 +120,11 @@ def contents_of_test(test: ReadyTestSet, tables: Sequence[Table]) -> Contents:
             if not path.is_file():
                 continue
             try:
-                hashes = hashes_of_file(path, test.sample_rate, test.channel)
+                hashes, powers = hear(path, test.sample_rate, test.channel)
             except AudioFileError:
                 continue  # that item fails, and alone, when it is scored
+            if hashes:
+                contents.envelopes[str(path)] = envelope(powers)
             for key in (*hashes, hash_of_file(path)) if hashes else ():
                 contents.hashes.setdefault(key, str(path))
     return contents
@@ -205,11 +211,26 @@ def refuse_leaks(parts: Sequence[Contents]) -> None:
         same = sorted(one.hashes.keys() & other.hashes.keys(), key=lambda key: one.hashes[key])
         if same:
             count = len({one.hashes[key] for key in same})
-            more = f" (and {count - 1} more)" if count > 1 else ""
-            raise DataError(
-                describe(
-                    f"{one.hashes[same[0]]} in {one.part} and {other.hashes[same[0]]} in {other.part}"
-                    f" are the same sound{more}",
-                    do="take one of them out",
-                )
-            )
+            raise _same_sound(one.hashes[same[0]], one.part, other.hashes[same[0]], other.part, count)
+
+
+def refuse_copies(test: Contents, tables: Sequence[Table], sounds: Sequence[Sounds]) -> None:
+    """Stop where training or validation holds a file of a ready test set in other samples.
+
+    Raises:
+        DataError: names both files.
+    """
+    found = find_copy(test.envelopes, tables, sounds, PARTS[:2])
+    if found:
+        path, part, other = found
+        raise _same_sound(path, part, other, test.part)
+
+
+def _same_sound(path: str, part: str, other: str, other_part: str, count: int = 1) -> DataError:
+    more = f" (and {count - 1} more)" if count > 1 else ""
+    return DataError(
+        describe(
+            f"{path} in {part} and {other} in {other_part} are the same sound{more}",
+            do="take one of them out",
+        )
+    )

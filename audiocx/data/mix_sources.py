@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from audiocx.data.guard import contents_of, contents_of_test, refuse_leaks
+from audiocx.data.guard import contents_of, contents_of_test, refuse_copies, refuse_leaks
 from audiocx.data.parts import PARTS
 from audiocx.data.ready import ReadyTestSet
 from audiocx.data.sound_store import open_sounds
@@ -120,12 +120,14 @@ class MixSources:
         """
         self.open()
         tables = list(self._tables.values())
-        parts = contents_of(tables, [self._sounds[table.kind] for table in tables])
+        stores = [self._sounds[table.kind] for table in tables]
+        parts = contents_of(tables, stores)
         if ready is not None:
             # A ready set may be made of the tables' test part: only the other two are held against it.
             test = contents_of_test(ready, tables)
             for part in parts[:2]:
                 refuse_leaks([part, test])
+            refuse_copies(test, tables, stores)
         refuse_leaks(parts)
 
     def content(self, *parts: str) -> list[list[Any]]:

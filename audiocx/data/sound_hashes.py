@@ -1,8 +1,8 @@
 """Hashes of what files sound like, whatever their container: the guard compares them.
 
-Found is the same sound, whole: copied, renamed, or written in another container or sample form that keeps 16
-bits. A cut, another gain, a lossy codec, or a sound inside a mixture gives other samples and is not found:
-for these the guard has the names that tables give.
+Found is the same sound, whole: copied, renamed, or written in another container without loss. Another gain, 16
+bits of what was more, or a lossy codec gives other samples: `copies` finds those. A cut, or a sound inside a
+mixture, is found by neither: for these the guard has the names that tables give.
 """
 
 from __future__ import annotations
@@ -38,7 +38,27 @@ class SampleHash:
         return "" if self._is_silent else self._digest.hexdigest()
 
 
-def hashes_of_file(path: Path, sample_rate: int, channel: str) -> list[str]:
+def stored_waveform(path: Path, sample_rate: int, channel: str) -> NDArray[np.float32]:
+    """Read a file (channel, sample) as the tables' stores do.
+
+    Args:
+        path: of the file.
+        sample_rate: of the stores, in Hz.
+        channel: which channel the stores keep; all are kept for `random`.
+
+    Raises:
+        AudioFileError: it cannot be read.
+    """
+    waveform, rate = read(path)
+    return _stored(waveform, rate, sample_rate, channel)
+
+
+def _stored(waveform: NDArray[np.float32], rate: int, sample_rate: int, channel: str) -> NDArray[np.float32]:
+    chosen = waveform if channel == "random" else choose_channel(waveform, channel, 0)
+    return resample(chosen, rate, sample_rate)
+
+
+def hear(path: Path, sample_rate: int, channel: str) -> tuple[list[str], NDArray[np.float64]]:
     """Hash a file as the tables' stores hash theirs, and at its own rate; none for silence.
 
     Args:
@@ -46,16 +66,18 @@ def hashes_of_file(path: Path, sample_rate: int, channel: str) -> list[str]:
         sample_rate: of the stores, in Hz.
         channel: which channel the stores keep.
 
+    Returns:
+        The hashes, and the powers of its frames (frame,).
+
     Raises:
         AudioFileError: it cannot be read.
     """
     waveform, rate = read(path)
     own = SampleHash()
     own.push(waveform)
-    stored = waveform if channel == "random" else choose_channel(waveform, channel, 0)
-    stored = resample(stored, rate, sample_rate)
+    stored = _stored(waveform, rate, sample_rate, channel)
     powers = np.max([frame_powers(each, sample_rate) for each in stored], axis=0)
     if not active_frames(powers).any():
-        return []
+        return [], powers
     steps, _ = quantise(stored)
-    return [found for found in (hashlib.sha256(steps.tobytes()).hexdigest(), own.finish()) if found]
+    return [found for found in (hashlib.sha256(steps.tobytes()).hexdigest(), own.finish()) if found], powers

@@ -140,7 +140,7 @@ def _has_parts(root: Path, kind: str, levels: Iterable[tuple[str, ...]]) -> bool
         describe(
             f"data.{kind}={root}: {named[0]}/ is a part, {other}{more} is none",
             expected=f"train/, valid/, test/ alone, or none of them and every {LEVELS[kind]}'s folder",
-            do=f"move one of them away, or write an index.csv with columns path, split and {LEVELS[kind]}",
+            do=f"move {other} away; or, if {named[0]} is a {LEVELS[kind]}, write an index.csv of paths",
         )
     )
 
