@@ -13,7 +13,7 @@ Shared      batch           Example, Batch, and how the one becomes the other
             settings        checks of what a user sets; parts: names of the parts
             activity        in which frames somebody speaks; narrow_band: what has nothing above 4 kHz
             mixing          levels and ratios
-            guard           stops where something stands in two parts
+            guard           stops where something stands in two parts; sound_hashes, copies: by its sound
             cache, progress where things are kept; work on many files
 
 data=synthetic, rendered once
@@ -26,8 +26,8 @@ data=synthetic, rendered once
 data=mix, one's own recordings
             mix             the data module
             mix_sources     tables, parts and sounds of speech, noise and room responses, opened together
-            table, where, splitting    rows of a CSV or folder; which are wanted; which part each is of
-            sounds, sound_store        the store: reading it, making it
+            table, where, splitting, splits_file    rows of a CSV or folder; which are wanted; which part each is of
+            sounds, sound_store        the store: reading it, making it; sixteen_bits: how samples are kept
             draws           which sound comes next; crops: which piece of it
             reverberation   speech in a room
             mix_maker, mix_examples    one example of all that; the data sets

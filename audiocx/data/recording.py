@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from audiocx.audio.files import AudioInfo, blocks, probe, read
 from audiocx.audio.resampling import Resampler, resampled_length
-from audiocx.data.cache import hash_of
+from audiocx.data.cache import hash_of, reserve
 from audiocx.errors import AudioFileError, OutputError, describe
 
 SEEKABLE_FORMATS = frozenset({"WAV", "WAVEX", "FLAC", "AIFF", "AU", "W64", "RF64", "CAF"})
@@ -101,6 +101,7 @@ def _write_copy(path: Path, info: AudioInfo, sample_rate: int, copy: Path) -> No
         temporary = Path(name)
         shape = (info.n_channels, n_samples)
         stored = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape)
+        reserve(temporary)
         place = 0
         for block in blocks(path):
             piece = resampler.push(block)

@@ -17,7 +17,7 @@ from audiocx.audio.files import read
 from audiocx.audio.resampling import resample
 from audiocx.data.activity import active_frames, frame_powers
 from audiocx.data.recording import choose_channel
-from audiocx.data.sound_store import quantise
+from audiocx.data.sixteen_bits import hashed_bytes, in_steps, is_exact, step_of
 
 
 class SampleHash:
@@ -79,5 +79,6 @@ def hear(path: Path, sample_rate: int, channel: str) -> tuple[list[str], NDArray
     powers = np.max([frame_powers(each, sample_rate) for each in stored], axis=0)
     if not active_frames(powers).any():
         return [], powers
-    steps, _ = quantise(stored)
-    return [found for found in (hashlib.sha256(steps.tobytes()).hexdigest(), own.finish()) if found], powers
+    steps = in_steps(stored, step_of(float(np.abs(stored).max()), exact=is_exact(stored)))
+    in_store = hashlib.sha256(hashed_bytes(steps)).hexdigest()
+    return [found for found in (in_store, own.finish()) if found], powers

@@ -24,6 +24,7 @@ from audiocx.data.cache import hash_of, hash_of_file, make_folder, reserve
 from audiocx.data.narrow_band import lacks_highs, summed_spectrum
 from audiocx.data.progress import in_threads
 from audiocx.data.recording import choose_channel
+from audiocx.data.sixteen_bits import hashed_bytes, in_steps, is_exact, step_of
 from audiocx.data.sounds import Sound, Sounds
 from audiocx.errors import AudioFileError, DataError
 
@@ -219,26 +220,20 @@ def _blocks(sound: Sound, info: AudioInfo, sample_rate: int, channel: str) -> It
 def _measure(
     sound: Sound, found: Iterable[NDArray[np.float32]], sample_rate: int, powers: NDArray[np.float32]
 ) -> None:
-    """Go through the blocks of a file for its length, powers, bandwidth, and the value of a step.
-
-    A step is 1/32768 where all samples are whole multiples of that, else the peak divided by 32767.
-    """
+    """Go through the blocks of a file for its length, powers, bandwidth, and the value of a step."""
     frames: list[list[NDArray[np.float64]]] = [[] for _ in range(sound.n_channels)]
     spectrum = np.zeros(513)
-    n_samples, peak, is_exact = 0, 0.0, True
+    n_samples, peak, exact = 0, 0.0, True
     for block in found:
         for channel, row in enumerate(block):
             frames[channel].append(frame_powers(row, sample_rate))
             if n_samples == 0 or len(row) >= 1024:
                 spectrum += summed_spectrum(row)
-        steps = block * np.float32(32768)
-        is_exact = is_exact and bool(
-            (steps == np.rint(steps)).all() and steps.min() >= -32768 and steps.max() <= 32767
-        )
+        exact = exact and is_exact(block)
         peak = max(peak, float(np.abs(block).max()))
         n_samples += block.shape[1]
     sound.n_samples = n_samples
-    sound.scale = 1 / 32768 if is_exact else peak / 32767
+    sound.scale = step_of(peak, exact=exact)
     whole = [np.concatenate(each) for each in frames]
     sound.n_frames = len(whole[0])
     for channel, each in enumerate(whole):
@@ -254,8 +249,8 @@ def _write(sound: Sound, found: Iterable[NDArray[np.float32]], samples: NDArray[
     digest = hashlib.sha256()
     place = sound.start
     for block in found:
-        steps = np.rint(block * np.float32(1 / sound.scale)).astype(np.int16)
-        digest.update(steps.tobytes(order="F"))
+        steps = in_steps(block, sound.scale)
+        digest.update(hashed_bytes(steps))
         if samples is not None:
             for channel, row in enumerate(steps):
                 first = place + channel * sound.n_samples
