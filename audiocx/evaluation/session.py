@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import torch
@@ -197,7 +198,7 @@ def report_systems(
         scores,
         [summarise(scores, name, facts=facts.get(name)) for name in framed],
         models,
-        paired_differences(scores, models) if len(models) > 1 else [],
+        paired_differences(scores, compared(models)),
         list(remarks),
     )
     write_report(report, place / "test")
@@ -207,6 +208,13 @@ def report_systems(
         write_examples(examples, test_set, systems[name], scores.of(name), stft, options.n_examples)
     print_report(report, console)
     return report
+
+
+def compared(models: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the pairs whose differences are told: all models, and each with its own mask's modulus."""
+    whole = [name for name in models if not name.endswith(MODULUS)]
+    own = [(name, f"{name}{MODULUS}") for name in whole if f"{name}{MODULUS}" in models]
+    return [*combinations(whole, 2), *own]
 
 
 def _score(

@@ -10,7 +10,6 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
 from typing import Any
 
 from audiocx.evaluation.facts import DATA_KEY, ModelFacts
@@ -266,18 +265,18 @@ def summarise(scores: Scores, system: str, *, facts: ModelFacts | None = None) -
     )
 
 
-def paired_differences(scores: Scores, systems: Sequence[str]) -> list[Difference]:
+def paired_differences(scores: Scores, pairs: Sequence[tuple[str, str]]) -> list[Difference]:
     """Difference of each pair of systems in each metric, over the noisy items that both have a score for."""
+    systems = {system for pair in pairs for system in pair}
     by_system = {system: {row.index: row for row in noisy_rows(scores.of(system))} for system in systems}
     found = []
-    for first, second in combinations(systems, 2):
+    for first, second in pairs:
         shared = [index for index in by_system[first] if index in by_system[second]]
-        pairs = [(by_system[first][index], by_system[second][index]) for index in shared]
-        clusters = [one.clusters for one, _ in pairs]
+        rows = [(by_system[first][index], by_system[second][index]) for index in shared]
+        clusters = [one.clusters for one, _ in rows]
         for metric in scores.metrics:
             values = [
-                bounded_value(one.scores[metric]) - bounded_value(other.scores[metric])
-                for one, other in pairs
+                bounded_value(one.scores[metric]) - bounded_value(other.scores[metric]) for one, other in rows
             ]
             found.append(Difference(first, second, metric, cluster_interval(values, clusters)))
     return found

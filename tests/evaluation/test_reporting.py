@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,7 @@ def _report(
         for model in models
     }
     summaries = [summarise(scores, name, facts=facts.get(name)) for name in (NOISY, *models)]
-    differences = paired_differences(scores, models) if len(models) > 1 else []
+    differences = paired_differences(scores, list(combinations(models, 2)))
     return Report(scores, summaries, list(models), differences)
 
 

@@ -19,7 +19,7 @@ from audiocx.errors import ConfigError
 from audiocx.evaluation import session
 from audiocx.evaluation.baselines import OracleMask
 from audiocx.evaluation.facts import Origin
-from audiocx.evaluation.session import TestOptions, report_systems, report_test, stft_remarks
+from audiocx.evaluation.session import TestOptions, compared, report_systems, report_test, stft_remarks
 from audiocx.metrics.waveform import si_sdr_db
 from audiocx.models.separator import Separator
 from audiocx.signal.oracle import phase_sensitive_mask
@@ -178,3 +178,9 @@ def test_interrupted_keeps_finished_rows(make_set: Callable[..., TestSet], tmp_p
         report_systems({"x": interrupted}, {}, STFT(), make_set(), tmp_path, options, _console())
     rows = list(csv.DictReader((tmp_path / "test" / "per_file.csv").open(encoding="utf-8")))
     assert {row["name"] for row in rows} == {"item-0", "item-1"}
+
+
+def test_models_are_compared_with_each_other_and_with_their_own_modulus() -> None:
+    assert compared(["a", "a, |M|", "b", "b, |M|"]) == [("a", "b"), ("a", "a, |M|"), ("b", "b, |M|")]
+    assert compared(["a", "b", "c"]) == [("a", "b"), ("a", "c"), ("b", "c")]
+    assert compared(["a"]) == []
