@@ -1,4 +1,4 @@
-"""The README's own words: its model builds in every arithmetic; its commands, and a guide's, name what there is."""
+"""The README's own words: its model builds in every arithmetic; commands of pages name what there is."""
 
 from __future__ import annotations
 
@@ -27,10 +27,17 @@ COMMANDS = [
 ]
 GUIDE = (ROOT / "docs" / "own_recordings.md").read_text(encoding="utf-8")
 COMMANDS += re.findall(r"^ {7,8}(audiocx (?:train|evaluate) .*)$", GUIDE, flags=re.MULTILINE)
+RESULTS = (ROOT / "docs" / "results.md").read_text(encoding="utf-8").replace("\\\n", " ")
+COMMANDS += [
+    command.replace("$model", "complex_unet").replace("$", "")
+    for command in re.findall(
+        r"^ *(?:OMP_NUM_THREADS=1 )?(audiocx (?:train|evaluate) .*)$", RESULTS, flags=re.MULTILINE
+    )
+]
 
 
 def test_there_are_commands():
-    assert len(COMMANDS) > 20
+    assert len(COMMANDS) > 25
 
 
 @pytest.mark.parametrize("command", COMMANDS)
